@@ -1,0 +1,1 @@
+"""The service: takes callbacks in, sends results out."""

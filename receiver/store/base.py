@@ -1,0 +1,330 @@
+"""The interface of a store, and the records that go in and out. What is promised here holds for every store.
+
+A method that writes returns after its commit is on disk, and raises StoreUnavailable when it could not be.
+The store's own clock decides what is due; callers pass durations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+from receiver.events import DeliveryState, Event, Stage, Submission, Via
+from receiver.handler import ArchivedFile, Receipt
+from receiver.units import Rate
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """The provider's HTTP request, kept raw; or the answer to a status call, told by `via`."""
+
+    id: str
+    via: Via
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What becomes of a submission: its new state, the events that go with it, and a word kept with the callback."""
+
+    submission: Submission
+    events: tuple[Event, ...] = ()
+    remark: str = ""
+
+
+# Called inside the transaction with the submission as it is and whether this very body was kept before.
+Decide = Callable[[Submission, bool], Change]
+
+
+class WaitReason(StrEnum):
+    """What a waiting delivery waits for."""
+
+    NEED = "need"
+    ORDER = "order"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A delivery to be: which handler, which others it needs, how long it waits for them, and what then."""
+
+    handler: str
+    needs: tuple[str, ...] = ()
+    wait: timedelta = timedelta(minutes=10)
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How much of a handler may run at once in the whole installation."""
+
+    concurrency: int
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A delivery that this worker holds until its lease ends.
+
+    `attempt` numbers the tries from 1, `failures` counts those that spent one of the retries. `probe` says that the
+    handler is paused and this delivery tries whether its target answers again.
+    """
+
+    id: str
+    event: Event
+    submission: Submission | None
+    handler: str
+    attempt: int
+    failures: int
+    owner: str
+    probe: bool = False
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try again after `delay`. `stale` asks the reconciler for fresh links first."""
+
+    delay: timedelta
+    error: str
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    error: str
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The target is broken: the handler pauses, probed next after `probe_in`. `event` goes out on the first of them."""
+
+    error: str
+    probe_in: timedelta
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Given back untried: this process stops."""
+
+
+Ended = Delivered | Again | Dead | Paused | Released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandlerState:
+    """A pause, kept across restarts. `probes` counts the probes since the pause began."""
+
+    name: str
+    paused_at: datetime | None = None
+    reason: str | None = None
+    probe_at: datetime | None = None
+    probes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """A delivery as lists show it."""
+
+    id: str
+    event_id: str
+    event_type: str
+    submission_id: str | None
+    handler: str
+    state: DeliveryState
+    waiting_for: WaitReason | None
+    attempts: int
+    created_at: datetime
+    due_at: datetime | None
+    receipt: Receipt | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Filters of a list; newest first. `q` is looked for in ids, titles and operations. `cursor` comes from a page."""
+
+    q: str | None = None
+    since: datetime | None = None
+    client: str | None = None
+    provider: str | None = None
+    stage: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    submission_id: str | None = None
+    type: str | None = None
+    level: str | None = None
+    handler: str | None = None
+    state: str | None = None
+    event_id: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    data: list[T]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """An archived file: which handler keeps it, and under which key."""
+
+    handler: str
+    submission_id: str | None
+    file: ArchivedFile
+
+
+class Bell(Protocol):
+    """Wakes a loop when there is work. The look at the clock behind it is the safety."""
+
+    def ring(self) -> None: ...
+
+    async def wait(self, at_most: timedelta) -> None: ...
+
+
+class Store(Protocol):
+    outbox: Bell
+    """Rings when an event waits to be routed."""
+    deliveries: Bell
+    """Rings when a delivery became due."""
+    asks: Bell
+    """Rings when a submission wants a status call."""
+
+    def now(self) -> datetime: ...
+
+    async def open(self) -> None:
+        """Raises StoreUnavailable, StoreBusy or SchemaTooNew, each with one sentence that says what to do."""
+
+    async def close(self) -> None: ...
+
+    async def migrate(self) -> int:
+        """Brings the schema up to this version; returns how many migrations ran."""
+
+    async def ping(self) -> None:
+        """Commits something; raises StoreUnavailable."""
+
+    async def setting(self, name: str, make: Callable[[], str]) -> str:
+        """A value kept in the database; made once, by whoever asks first."""
+
+    # Submissions
+
+    async def change(
+        self, subject: str | Submission, decide: Decide, callback: Callback | None = None
+    ) -> Submission | None:
+        """Decides and writes in one transaction, alone on this submission.
+
+        A Submission as `subject` is stored first where its id is not known. None: no such submission.
+        The callback is kept raw, once per submission and SHA-256, with a count; past 100 different bodies or 64 MiB
+        it is counted only. Events and their place in the outbox are written with it.
+        """
+
+    async def submission(self, submission_id: str) -> Submission | None: ...
+
+    async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
+        """Newest first."""
+
+    async def due_asks(self, limit: int, hold: timedelta) -> list[Submission]:
+        """Submissions whose `ask_at` has come, each put off by `hold` so that nobody else asks meanwhile."""
+
+    async def next_ask(self) -> datetime | None: ...
+
+    # Events and deliveries
+
+    async def unrouted(self, limit: int) -> list[Event]: ...
+
+    async def route(self, plans: Sequence[tuple[Event, Sequence[Plan]]]) -> None:
+        """Writes the deliveries and marks the events as routed, together. Routing an event twice changes nothing.
+
+        An undelivered earlier stage for the same handler is superseded; a running one is waited for.
+        """
+
+    async def emit(self, events: Sequence[Event]) -> None:
+        """Events of our own that belong to no change of a submission."""
+
+    async def claim(
+        self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int
+    ) -> list[Claim]:
+        """Due deliveries of these handlers, oldest first, within their limits and `most`; leases them.
+
+        Also: takes back leases that ran out, ends waits that are over, and picks probes of paused handlers.
+        """
+
+    async def heartbeat(self, claims: Sequence[Claim], lease: timedelta) -> None: ...
+
+    async def end(self, claim: Claim, ended: Ended) -> bool:
+        """Writes how an attempt ended; False where the lease was lost meanwhile, and then nothing is written."""
+
+    async def abandon(self, owner: str | None = None) -> int:
+        """Takes back every lease (of one owner): at the start of the only process there is."""
+
+    async def next_due(self) -> datetime | None:
+        """When `claim` will find something next, if nothing rings."""
+
+    async def handlers(self) -> list[HandlerState]: ...
+
+    async def pause(self, state: HandlerState, event: Event) -> bool: ...
+
+    async def resume(self, name: str, event: Event) -> bool:
+        """Everything that waits for this handler is due at once; False where it was not paused."""
+
+    async def probe(self, name: str) -> None:
+        """The next claim tries this paused handler."""
+
+    async def redeliver(self, delivery_id: str, *, again: bool = False, new_id: str = "") -> DeliveryRow | None:
+        """Dead or discarded becomes due; `again` makes a new delivery of a delivered one. None: no such delivery.
+
+        A delivery in any other state is returned as it is.
+        """
+
+    async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool:
+        """A delivery of a past event to a handler that never had it; False where it had."""
+
+    async def save_progress(self, claim: Claim, value: Mapping[str, Any]) -> None: ...
+
+    async def recall(self, handler: str, submission_id: str) -> dict[str, Any]: ...
+
+    async def remember(self, handler: str, submission_id: str, value: Mapping[str, Any]) -> None: ...
+
+    # Lists
+
+    async def submissions(self, query: Query) -> Page[Submission]: ...
+
+    async def events(self, query: Query) -> Page[Event]: ...
+
+    async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]: ...
+
+    async def event(self, event_id: str) -> Event | None: ...
+
+    async def file(self, file_id: str) -> StoredFile | None: ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How much waits: `unrouted`, and deliveries by state."""
+
+
+STAGE_RANK: Mapping[str, int] = {Stage.TEXT: 1, Stage.FIRST: 2, Stage.COMPLETE: 3, Stage.FAILED: 3, "updated": 4}
