@@ -124,7 +124,8 @@ class Submission:
     """One request that went through the gateway, or was registered.
 
     `held` says why a `complete` is kept back: `half` (a main file is missing), `conflict` (it came after `failed`);
-    then `offered` holds what it brought. `ask_at` is when the reconciler asks next, None when it need not.
+    `ask_at` is when the reconciler asks next, None when it need not. `via` is how its last stage came.
+    `client_callback` is the callback URL that the client had set itself.
     """
 
     id: str
@@ -148,6 +149,8 @@ class Submission:
     overdue: bool = False
     standing: bool = False
     simulated: bool = False
+    via: Via | None = None
+    client_callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

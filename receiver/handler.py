@@ -32,8 +32,7 @@ __all__ = [
 ]
 
 RETRY_DELAYS: tuple[timedelta, ...] = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (5, 30, 120, 600, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 )
 
 

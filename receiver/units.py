@@ -1,7 +1,8 @@
-"""Values that users write as text (`30s`, `8MiB`, `20/10s`) and the strict model that every YAML section derives from."""
+"""Values that users write as text (`30s`, `8MiB`, `20/10s`), and the strict model of every YAML section."""
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
@@ -53,7 +54,16 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError("is not a size: write 500kB, 8MiB or 2GiB")
-    return int(float(match[1]) * _BYTES[match[2] or "B"])
+    try:
+        return int(float(match[1]) * _BYTES[match[2] or "B"])
+    except OverflowError:
+        raise ValueError("is too large for a size") from None
+
+
+def format_size(size: int) -> str:
+    """The text that `parse_size` reads back: the largest unit that divides it."""
+    unit = next(unit for unit in ("GiB", "MiB", "KiB", "B") if size % _BYTES[unit] == 0 and (size or unit == "B"))
+    return f"{size // _BYTES[unit]}{unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Rate:
 def parse_rate(text: str) -> Rate:
     """A rate from text such as `20/10s` or `1/1s`; raises ValueError."""
     count, slash, period = text.partition("/")
-    if not slash or not count.strip().isdigit() or int(count) < 1:
+    if not slash or not count.strip().isdecimal() or int(count) < 1:
         raise ValueError("is not a rate: write 20/10s (twenty in any ten seconds)")
     duration = parse_duration(period.strip())
     if not duration:
@@ -96,7 +106,10 @@ Duration = Annotated[
     _text_schema(r"^(\d+(\.\d+)?(ms|s|m|h|d))+$", "5m"),
 ]
 Size = Annotated[
-    int, BeforeValidator(_from_text(parse_size, int)), _text_schema(r"^\d+(\.\d+)?\s*(B|[kKMG]i?B)?$", "8MiB")
+    int,
+    BeforeValidator(_from_text(parse_size, int)),
+    PlainSerializer(format_size),
+    _text_schema(r"^\d+(\.\d+)?\s*(B|[kKMG]i?B)?$", "8MiB"),
 ]
 RateLimit = Annotated[
     Rate,
@@ -111,7 +124,21 @@ def _split(value: Any) -> Any:
 
 
 # A secret that can be rotated: a list or comma-separated text. The first signs, all verify.
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+_SECRET_SCHEMA = {"type": "string", "format": "password", "writeOnly": True}
+Secrets = Annotated[
+    tuple[SecretStr, ...],
+    BeforeValidator(_split),
+    WithJsonSchema({"anyOf": [_SECRET_SCHEMA, {"type": "array", "items": _SECRET_SCHEMA}]}),
+]
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """What to write in place of an unknown word: the nearest known one, else all of them."""
+    words = sorted(known)
+    near = difflib.get_close_matches(word, words, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"known are {', '.join(words)}" if words else "there is none yet"
 
 
 class Section(BaseModel):

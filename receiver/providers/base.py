@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
 
-from receiver.events import Failure, Kind, Result, Stage, Submission, Trust
+from receiver.events import Failure, Kind, Stage, Submission, Trust
+from receiver.stages import Report
 from receiver.units import Duration, Section
+
+# An address that requests go to; the paths of the API are put behind it.
+Address = Annotated[str, Field(pattern=r"^https?://[^/?#]+[^?#]*$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +66,6 @@ class Verdict:
     enveloped: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a callback or a status answer says. `stage` is text, first, complete or failed; None: still pending."""
-
-    stage: Stage | None
-    task_id: str | None = None
-    results: tuple[Result, ...] = ()
-    error: Failure | None = None
-
-
 class Provider(Section):
     """A Suno API that we submit to: its fields are its YAML keys, its methods are pure."""
 
@@ -80,7 +74,7 @@ class Provider(Section):
     type: str
     api_key: SecretStr
     """The provider's key; clients never see it."""
-    base_url: str = Field(pattern=r"^https?://[^/?#]+[^?#]*$")
+    base_url: Address
     """Where the provider's API lives."""
     deadline: Duration | None = None
     """When to ask for the first time, in place of the deadlines by operation."""
@@ -96,6 +90,10 @@ class Provider(Section):
         """The operation with this name; an unknown name is `other`: kept, shown, its files passed on."""
         known = next((row for row in self.operations if row.name == name), None)
         return known or Operation(name=name, kind=Kind.OTHER, path="", callback_field=None)
+
+    def patience(self, operation: Operation) -> timedelta:
+        """How long to wait for the final callback before asking."""
+        return self.deadline or operation.deadline
 
     def prepare(self, request: Request, operation: Operation, callback_url: str) -> Request:
         """The request with our URL where the operation wants it, every other byte as it came.

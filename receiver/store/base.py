@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from receiver.events import DeliveryState, Event, Stage, Submission, Via
+from receiver.events import DeliveryState, Event, Submission, Via
 from receiver.handler import ArchivedFile, Receipt
+from receiver.routing import Plan
+from receiver.stages import Decide
 from receiver.units import Rate
-
 
 T = TypeVar("T")
 
@@ -29,35 +30,12 @@ class Callback:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What becomes of a submission: its new state, the events that go with it, and a word kept with the callback."""
-
-    submission: Submission
-    events: tuple[Event, ...] = ()
-    remark: str = ""
-
-
-# Called inside the transaction with the submission as it is and whether this very body was kept before.
-Decide = Callable[[Submission, bool], Change]
-
-
 class WaitReason(StrEnum):
     """What a waiting delivery waits for."""
 
     NEED = "need"
     ORDER = "order"
     PAUSE = "pause"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A delivery to be: which handler, which others it needs, how long it waits for them, and what then."""
-
-    handler: str
-    needs: tuple[str, ...] = ()
-    wait: timedelta = timedelta(minutes=10)
-    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +51,7 @@ class Claim:
     """A delivery that this worker holds until its lease ends.
 
     `attempt` numbers the tries from 1, `failures` counts those that spent one of the retries. `probe` says that the
-    handler is paused and this delivery tries whether its target answers again.
+    handler is paused and this delivery tries whether its target answers again, after `probes` that failed.
     """
 
     id: str
@@ -84,18 +62,25 @@ class Claim:
     failures: int
     owner: str
     probe: bool = False
+    probes: int = 0
     progress: Mapping[str, Any] = field(default_factory=dict)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
+    """`resumed` goes out where this was the probe of a paused handler."""
+
     receipt: Receipt | None = None
+    resumed: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try again after `delay`. `stale` asks the reconciler for fresh links first."""
+    """Try again after `delay`, which is when to probe next where this was a probe.
+
+    `stale` asks the reconciler for fresh links first.
+    """
 
     delay: timedelta
     error: str
@@ -104,8 +89,11 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
+    """Never again, unless redelivered. `event` goes out with it, and `resumed` as for Delivered: the target answers."""
+
     error: str
     event: Event | None = None
+    resumed: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +153,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Filters of a list; newest first. `q` is looked for in ids, titles and operations. `cursor` comes from a page."""
+    """Filters of a list; newest first. `q` is looked for in ids, titles and operations. `type` may hold `*`.
+
+    `cursor` comes from a page of the same list; any other text raises ValueError. A list takes what it knows of these.
+    """
 
     q: str | None = None
     since: datetime | None = None
@@ -239,7 +230,8 @@ class Store(Protocol):
 
         A Submission as `subject` is stored first where its id is not known. None: no such submission.
         The callback is kept raw, once per submission and SHA-256, with a count; past 100 different bodies or 64 MiB
-        it is counted only. Events and their place in the outbox are written with it.
+        it is counted only. Events and their place in the outbox are written with it. A provider's event takes its
+        `raw` from the callback. `decide` may be called twice; what it raises is raised here, with the callback kept.
         """
 
     async def submission(self, submission_id: str) -> Submission | None: ...
@@ -265,9 +257,7 @@ class Store(Protocol):
     async def emit(self, events: Sequence[Event]) -> None:
         """Events of our own that belong to no change of a submission."""
 
-    async def claim(
-        self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int
-    ) -> list[Claim]:
+    async def claim(self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int) -> list[Claim]:
         """Due deliveries of these handlers, oldest first, within their limits and `most`; leases them.
 
         Also: takes back leases that ran out, ends waits that are over, and picks probes of paused handlers.
@@ -279,10 +269,16 @@ class Store(Protocol):
         """Writes how an attempt ended; False where the lease was lost meanwhile, and then nothing is written."""
 
     async def abandon(self, owner: str | None = None) -> int:
-        """Takes back every lease (of one owner): at the start of the only process there is."""
+        """Takes back every lease (of one owner): at the start of the only process there is.
 
-    async def next_due(self) -> datetime | None:
-        """When `claim` will find something next, if nothing rings."""
+        No retry is spent; a lease that runs out by itself costs one.
+        """
+
+    async def next_due(self, limits: Mapping[str, Limit] | None = None) -> datetime | None:
+        """When `claim` with these limits will find something next, if nothing rings; perhaps in the past.
+
+        A handler at its concurrency is left out: the end of an attempt rings. Without limits every handler counts.
+        """
 
     async def handlers(self) -> list[HandlerState]: ...
 
@@ -315,6 +311,9 @@ class Store(Protocol):
 
     async def events(self, query: Query) -> Page[Event]: ...
 
+    async def events_after(self, event_id: str | None, query: Query) -> list[Event]:
+        """In the order of their commits, oldest first, from behind this event; None: from the first one kept."""
+
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
 
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
@@ -325,6 +324,3 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """How much waits: `unrouted`, and deliveries by state."""
-
-
-STAGE_RANK: Mapping[str, int] = {Stage.TEXT: 1, Stage.FIRST: 2, Stage.COMPLETE: 3, Stage.FAILED: 3, "updated": 4}

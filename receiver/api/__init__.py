@@ -1,0 +1,15 @@
+"""JSON out: `/v1` and the health of the process. What it needs comes as `Parts`."""
+
+from starlette.routing import Route
+
+from receiver.api.bulk import Bulk
+from receiver.api.deliveries import Deliveries
+from receiver.api.health import HealthChecks
+from receiver.api.parts import Parts
+from receiver.api.submissions import Submissions
+
+
+def routes(parts: Parts) -> list[Route]:
+    """Every route of the API, in the order in which they are tried."""
+    sections = (Submissions(parts), Deliveries(parts), Bulk(parts), HealthChecks(parts))
+    return [route for section in sections for route in section.routes()]

@@ -1,0 +1,88 @@
+"""`/v1/redeliveries` and `/v1/replays`: putting work back, a page a call, so whoever calls can stop at any page."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.api.bodies import RedeliveriesBody, ReplaysBody, read
+from receiver.api.deliveries import delivery_json
+from receiver.api.lists import listed
+from receiver.api.parts import Parts
+from receiver.errors import Rejection
+from receiver.events import Event, Via
+from receiver.routing import Plan
+from receiver.store.base import Page, Query
+from receiver.web.answers import json_answer
+from receiver.web.params import read_params, read_since
+
+_PAGE = {"cursor", "limit", "dry_run"}
+
+
+class Bulk:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            Route("/v1/redeliveries", self.redeliver, methods=["POST"]),
+            Route("/v1/replays", self.replay, methods=["POST"]),
+        )
+
+    async def redeliver(self, request: Request) -> Response:
+        """Dead letters, or discarded deliveries, become due. `data` has them as they are then, or as they are now."""
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        body = await read(RedeliveriesBody, request, self._parts)
+        page = await listed(self._store.delivery_rows, self._query(body))
+        rows = page.data
+        if not body.dry_run:
+            rows = [row for old in page.data if (row := await self._store.redeliver(old.id))]
+        data = [delivery_json(row) for row in rows]
+        return json_answer({"dry_run": body.dry_run, "data": data, "next": page.next})
+
+    async def replay(self, request: Request) -> Response:
+        """Events go to a handler that never had them. `data` has the new deliveries."""
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        body = await read(ReplaysBody, request, self._parts)
+        self._check(body)
+        page = await self._events(body)
+        made = []
+        for event in page.data:
+            if not await self._is_new(event, body.handler):
+                continue
+            delivery_id = None if body.dry_run else self._parts.new_id("dlv")
+            if delivery_id is None or await self._store.replay(event.id, Plan(handler=body.handler), delivery_id):
+                made.append({"delivery_id": delivery_id, "event_id": event.id, "event_type": event.type})
+        return json_answer({"dry_run": body.dry_run, "data": made, "next": page.next})
+
+    def _check(self, body: ReplaysBody) -> None:
+        known = self._parts.handlers()
+        if body.handler not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise Rejection(422, "Unprocessable Content", f"Give handler as one of the configured ones: {names}.")
+        if not body.model_fields_set - _PAGE - {"handler"}:
+            raise Rejection(422, "Unprocessable Content", 'Say which events, if only by time: {"since": "7d"}.')
+
+    async def _events(self, body: ReplaysBody) -> Page[Event]:
+        if body.event_id is None:
+            return await listed(self._store.events, self._query(body))
+        event = await self._store.event(body.event_id)
+        return Page([event] if event else [], None)
+
+    async def _is_new(self, event: Event, handler: str) -> bool:
+        """Whether this handler never had the event and may: no alarm about itself, nothing simulated."""
+        if event.about == handler or event.via is Via.SIMULATED:
+            return False
+        had = await self._store.delivery_rows(Query(event_id=event.id, handler=handler, limit=1))
+        return not had.data
+
+    def _query(self, body: RedeliveriesBody | ReplaysBody) -> Query:
+        filters = body.model_dump(exclude={"dry_run", "since"})
+        if isinstance(body, ReplaysBody):
+            # The handler is where the events go, not what they are chosen by.
+            del filters["handler"]
+        return Query(since=read_since(body.since, self._store.now()), **filters)

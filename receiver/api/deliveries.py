@@ -1,0 +1,106 @@
+"""`/v1/events` and `/v1/deliveries`: what happened and who was told. For the admin alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.api.bodies import RedeliverBody, read
+from receiver.api.lists import listed, read_query, storable_id
+from receiver.api.parts import Parts
+from receiver.errors import Rejection
+from receiver.events import DeliveryState
+from receiver.handler import RECEIPT
+from receiver.shapes import event_json, timestamp
+from receiver.store.base import Attempt, DeliveryRow, Query
+from receiver.web.answers import json_answer, not_found
+from receiver.web.params import read_params
+
+_PAGE = frozenset({"q", "since", "type", "submission_id", "cursor", "limit"})
+_EVENT_FILTERS = _PAGE | {"level", "provider", "client", "stage", "label."}
+_DELIVERY_FILTERS = _PAGE | {"handler", "state", "event_id"}
+
+
+class Deliveries:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            Route("/v1/events", self.list_events, methods=["GET"]),
+            Route("/v1/deliveries", self.list, methods=["GET"]),
+            Route("/v1/deliveries/{ident}", self.show, methods=["GET"]),
+            Route("/v1/deliveries/{ident}/redeliver", self.redeliver, methods=["POST"]),
+        )
+
+    async def list_events(self, request: Request) -> Response:
+        await self._parts.access.require_admin(request)
+        store = self._parts.store
+        page = await listed(store.events, read_query(request, _EVENT_FILTERS, store.now()))
+        return json_answer({"data": [event_json(event) for event in page.data], "next": page.next})
+
+    async def list(self, request: Request) -> Response:
+        await self._parts.access.require_admin(request)
+        store = self._parts.store
+        page = await listed(store.delivery_rows, read_query(request, _DELIVERY_FILTERS, store.now()))
+        return json_answer({"data": [delivery_json(row) for row in page.data], "next": page.next})
+
+    async def show(self, request: Request) -> Response:
+        """With its attempts, the first one first, as `history`."""
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        row = await self._find(storable_id(request.path_params["ident"]))
+        attempts = await self._parts.store.attempts(row.id)
+        shape = delivery_json(row) | {
+            "event_type": row.event_type,
+            "created_at": timestamp(row.created_at),
+            "waiting_for": row.waiting_for.value if row.waiting_for else None,
+            "history": [_attempt_json(attempt) for attempt in attempts],
+        }
+        return json_answer(shape)
+
+    async def redeliver(self, request: Request) -> Response:
+        """Answers with the delivery that is due now: with `again` for a delivered one, a new one."""
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        ident = storable_id(request.path_params["ident"])
+        body = await read(RedeliverBody, request, self._parts)
+        row = await self._parts.store.redeliver(ident, again=body.again, new_id=self._parts.new_id("dlv"))
+        if row is None:
+            raise not_found()
+        if row.state is DeliveryState.DELIVERED:
+            raise Rejection(409, "Conflict", 'It is delivered. Send {"again": true} for a new delivery of the event.')
+        return json_answer(delivery_json(row))
+
+    async def _find(self, ident: str) -> DeliveryRow:
+        page = await self._parts.store.delivery_rows(Query(q=ident, limit=200))
+        for row in page.data:
+            if row.id == ident:
+                return row
+        raise not_found()
+
+
+def delivery_json(row: DeliveryRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "event_id": row.event_id,
+        "submission_id": row.submission_id,
+        "handler": row.handler,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "due_at": timestamp(row.due_at) if row.due_at else None,
+        "receipt": RECEIPT.dump_python(row.receipt, mode="json") if row.receipt else None,
+        "error": row.error,
+    }
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started_at": timestamp(attempt.started_at),
+        "ended_at": timestamp(attempt.ended_at) if attempt.ended_at else None,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+    }

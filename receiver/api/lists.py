@@ -1,0 +1,60 @@
+"""What all lists of the API share: query parameters in, a page of the store out."""
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from receiver.api.bodies import storable
+from receiver.errors import Rejection
+from receiver.events import DeliveryState, Level, Stage
+from receiver.store.base import Page, Query
+from receiver.web.answers import not_found
+from receiver.web.params import read_choice, read_labels, read_limit, read_params, read_since
+
+T = TypeVar("T")
+
+_LONGEST_ID = 200
+
+
+def read_query(request: Request, allowed: Collection[str], now: datetime) -> Query:
+    """The filters of a list, from its address; events have a stage `updated` too. Raises Rejection: 400."""
+    params = read_params(request.query_params, allowed)
+    return Query(
+        q=params.get("q"),
+        since=read_since(params.get("since"), now),
+        client=params.get("client"),
+        provider=params.get("provider"),
+        stage=read_choice("stage", params.get("stage"), [*Stage, "updated"]),
+        labels=read_labels(params),
+        submission_id=params.get("submission_id"),
+        type=params.get("type"),
+        level=read_choice("level", params.get("level"), list(Level)),
+        handler=params.get("handler"),
+        state=read_choice("state", params.get("state"), list(DeliveryState)),
+        event_id=params.get("event_id"),
+        cursor=params.get("cursor"),
+        limit=read_limit(params.get("limit")),
+    )
+
+
+async def listed(read_page: Callable[[Query], Awaitable[Page[T]]], query: Query) -> Page[T]:
+    """A page. Raises Rejection: 400 for a cursor that the store did not make."""
+    try:
+        return await read_page(query)
+    except ValueError:
+        if query.cursor is None:
+            raise
+        raise Rejection(400, "Bad Request", "Give cursor as `next` of the page before, or leave it out.") from None
+
+
+def storable_id(ident: str) -> str:
+    """An id from an address. Raises Rejection: 404 for what no database would hold."""
+    try:
+        storable(ident)
+    except ValueError:
+        raise not_found() from None
+    if len(ident) > _LONGEST_ID:
+        raise not_found()
+    return ident

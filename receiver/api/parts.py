@@ -1,0 +1,96 @@
+"""What the API is made of: the store's reading side, who may ask, and a few functions of other modules."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from receiver.events import Event, Submission
+from receiver.routing import Plan
+from receiver.store.base import Attempt, DeliveryRow, Page, Query
+from receiver.web.access import Access
+
+
+class ApiStore(Protocol):
+    """The methods of a Store that the API calls; what they promise stands there."""
+
+    def now(self) -> datetime: ...
+
+    async def submission(self, submission_id: str) -> Submission | None: ...
+
+    async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]: ...
+
+    async def submissions(self, query: Query) -> Page[Submission]: ...
+
+    async def events(self, query: Query) -> Page[Event]: ...
+
+    async def event(self, event_id: str) -> Event | None: ...
+
+    async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]: ...
+
+    async def redeliver(self, delivery_id: str, *, again: bool = False, new_id: str = "") -> DeliveryRow | None: ...
+
+    async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool: ...
+
+
+class Health(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. `detail` is one sentence for the admin, with what to do."""
+
+    name: str
+    health: Health = Health.OK
+    detail: str = ""
+
+
+Check = Callable[[], Awaitable[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackUrlWish:
+    """What a callback URL is wanted for.
+
+    `standing`: one for many submissions, told apart by their task ids. `simulated`: what comes through it is a
+    rehearsal, for routes that say `via: simulated`.
+    """
+
+    provider: str
+    operation: str
+    client: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    standing: bool = False
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackUrl:
+    submission_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """`handlers` gives the names that the configuration has now. `make_callback_url` raises Rejection.
+
+    `new_id` makes an id from its prefix. A body may have `body_limit` bytes and take `patience` seconds; a check may
+    take `check_time` seconds.
+    """
+
+    store: ApiStore
+    access: Access
+    new_id: Callable[[str], str]
+    handlers: Callable[[], Collection[str]]
+    make_callback_url: Callable[[CallbackUrlWish], Awaitable[CallbackUrl]]
+    alive: Sequence[Check] = ()
+    ready: Sequence[Check] = ()
+    body_limit: int = 1024 * 1024
+    patience: float = 30.0
+    check_time: float = 5.0

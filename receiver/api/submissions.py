@@ -1,0 +1,79 @@
+"""`/v1/submissions` and `/v1/callback-urls`: a client sees its own, the admin all."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.api.bodies import CallbackUrlBody, read
+from receiver.api.lists import listed, read_query, storable_id
+from receiver.api.parts import CallbackUrlWish, Parts
+from receiver.events import Submission
+from receiver.shapes import submission_json, timestamp
+from receiver.store.base import Query
+from receiver.web.access import Identity
+from receiver.web.answers import json_answer, not_found
+from receiver.web.params import read_params
+
+_FILTERS = frozenset({"q", "stage", "provider", "since", "cursor", "limit", "label."})
+_MOST = 200  # events and deliveries shown with one submission
+
+
+class Submissions:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            Route("/v1/submissions", self.list, methods=["GET"]),
+            Route("/v1/submissions/{ident}", self.show, methods=["GET"]),
+            Route("/v1/callback-urls", self.make_callback_url, methods=["POST"]),
+        )
+
+    async def list(self, request: Request) -> Response:
+        """Without events and deliveries, so that a page is one query."""
+        identity = await self._parts.access.identify(request)
+        allowed = _FILTERS | {"client"} if identity.admin else _FILTERS
+        query = read_query(request, allowed, self._parts.store.now())
+        if not identity.admin:
+            query = replace(query, client=identity.client)
+        page = await listed(self._parts.store.submissions, query)
+        return json_answer({"data": [submission_json(submission) for submission in page.data], "next": page.next})
+
+    async def show(self, request: Request) -> Response:
+        """By our id or by the provider's task id; of several the newest that the caller may see."""
+        identity = await self._parts.access.identify(request)
+        provider = read_params(request.query_params, {"provider"}).get("provider")
+        submission = await self._find(storable_id(request.path_params["ident"]), provider, identity)
+        return json_answer(submission_json(submission) | await self._around(submission))
+
+    async def make_callback_url(self, request: Request) -> Response:
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        body = await read(CallbackUrlBody, request, self._parts)
+        made = await self._parts.make_callback_url(CallbackUrlWish(**body.model_dump()))
+        return json_answer({"submission_id": made.submission_id, "url": made.url}, 201)
+
+    async def _find(self, ident: str, provider: str | None, identity: Identity) -> Submission:
+        store = self._parts.store
+        by_id = await store.submission(ident)
+        candidates = [by_id] if by_id else await store.by_task(ident, provider)
+        for submission in candidates:
+            if identity.sees(submission.client) and provider in (None, submission.provider):
+                return submission
+        raise not_found()
+
+    async def _around(self, submission: Submission) -> dict[str, Any]:
+        query = Query(submission_id=submission.id, limit=_MOST)
+        events = await self._parts.store.events(query)
+        deliveries = await self._parts.store.delivery_rows(query)
+        return {
+            "events": [
+                {"id": event.id, "type": event.type, "occurred_at": timestamp(event.occurred_at)}
+                for event in events.data
+            ],
+            "deliveries": [{"id": row.id, "handler": row.handler, "state": row.state.value} for row in deliveries.data],
+        }

@@ -1,0 +1,75 @@
+"""What `/healthz` and `/readyz` look at."""
+
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from receiver.api.parts import Check, Finding, Health
+from receiver.app.loops import Loops
+from receiver.errors import StoreError
+from receiver.store.base import Store
+from receiver.units import format_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """`folder` is where the database lies; below `free_disk` bytes there, the archives stop."""
+
+    store: Store
+    loops: Loops
+    handlers: Collection[str]
+    clients: Collection[str]
+    public: bool
+    folder: Path
+    free_disk: int
+
+    def alive(self) -> tuple[Check, ...]:
+        return (self.database, self.tasks, self.paused, self.dead_letters, self.disk, self.configuration)
+
+    def ready(self) -> tuple[Check, ...]:
+        return (self.database,)
+
+    async def database(self) -> Finding:
+        try:
+            await self.store.ping()
+        except StoreError as error:
+            return Finding("database", Health.FAIL, f"It can't commit: {error}")
+        return Finding("database")
+
+    async def tasks(self) -> Finding:
+        if dead := self.loops.dead():
+            return Finding("tasks", Health.FAIL, f"{', '.join(dead)} ended. Restart this process; its log says why.")
+        return Finding("tasks")
+
+    async def paused(self) -> Finding:
+        paused = [state for state in await self.store.handlers() if state.paused_at]
+        if not paused:
+            return Finding("handlers")
+        said = "; ".join(f"{state.name} is paused: {state.reason}" for state in paused)
+        return Finding("handlers", Health.WARN, f"{said}. Mend the target: it is probed until it answers.")
+
+    async def dead_letters(self) -> Finding:
+        dead = (await self.store.counts()).get("dead", 0)
+        if not dead:
+            return Finding("deliveries")
+        return Finding("deliveries", Health.WARN, f"{dead} dead letters. See `receiver deliveries --state dead`.")
+
+    async def disk(self) -> Finding:
+        free = shutil.disk_usage(self.folder).free
+        if free >= self.free_disk:
+            return Finding("disk")
+        said = f"{format_size(free)} free at {self.folder}, below limits.free_disk: archives stop."
+        return Finding("disk", Health.WARN, said)
+
+    async def configuration(self) -> Finding:
+        missing = [
+            sentence
+            for sentence, wrong in (
+                ("no clients: the gateway is closed", not self.clients),
+                ("no public_url: providers can't call back, they are asked instead", not self.public),
+                ("no handlers: nothing is sent on", not self.handlers),
+            )
+            if wrong
+        ]
+        return Finding("configuration", Health.WARN if missing else Health.OK, "; ".join(missing))

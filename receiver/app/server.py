@@ -1,0 +1,85 @@
+"""Runs a service under uvicorn until a signal, then ends within ten seconds."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from receiver.app.service import Service
+from receiver.errors import ReceiverError
+
+# Requests on their way get so many seconds after the signal; the worker's own grace runs beside it.
+_GRACE_S = 5
+_BACKLOG = 2048
+
+
+class PortInUse(ReceiverError):
+    pass
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to us, and ends without taking the process with it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises PortInUse with a sentence that says what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortInUse(f"Can't listen on {host}:{port}: {error.strerror}. Name another with --port.") from None
+    listener.setblocking(False)
+    return listener
+
+
+def server_for(app: ASGIApp) -> Server:
+    # Callback and file URLs are capabilities: an access log would write them down.
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        timeout_keep_alive=75,
+    )
+    return Server(config)
+
+
+async def serve_until_signal(
+    service: Service, listener: socket.socket, ready: Callable[[], Any] = lambda: None
+) -> None:
+    """Until SIGTERM or SIGINT: answers requests and runs the loops; then stops both, and closes the service."""
+    server = server_for(service.app)
+
+    def stop() -> None:
+        server.should_exit = True
+        service.loops.stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        service.loops.start()
+        ready()
+        await server.serve(sockets=[listener])
+        service.loops.stop()
+        await service.loops.join()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        await service.close()

@@ -1,0 +1,205 @@
+"""Builds every part from the settings and hands each the others that it needs."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from secrets import token_hex, token_urlsafe
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
+
+from receiver import api
+from receiver.api.parts import Parts
+from receiver.app.checks import Checks
+from receiver.app.loops import Loops
+from receiver.app.urls import UrlMaker, Urls
+from receiver.attempt import Tools
+from receiver.callbacks import Callbacks
+from receiver.events import new_id, utc_now
+from receiver.files import Archive, FileLinks
+from receiver.handler import Handler
+from receiver.intake import Intake
+from receiver.outbound import Http, Media, redact
+from receiver.reconciler import Reconciler
+from receiver.settings import Settings
+from receiver.store import open_store, sqlite_path
+from receiver.store.base import Store
+from receiver.submissions import Gateway
+from receiver.tokens import Signer, hash_password, matches_password, redact_tokens
+from receiver.web.access import Access, AdminDoor
+from receiver.web.answers import EXCEPTION_HANDLERS
+from receiver.web.around import middleware
+from receiver.worker import Worker
+
+# In status mode no callback can come: the first question is asked early.
+_ASK_FROM = timedelta(seconds=20)
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A receiver that is built and not yet running. `notices` are sentences for whoever starts it."""
+
+    app: Starlette
+    store: Store
+    loops: Loops
+    notices: tuple[str, ...] = ()
+    clients: tuple[Http | Media, ...] = ()
+
+    async def close(self) -> None:
+        """After the loops have ended."""
+        for client in self.clients:
+            await client.close()
+        await self.store.close()
+
+
+def fresh_id(prefix: str) -> str:
+    return new_id(prefix, utc_now(), os.urandom(10))
+
+
+async def open_database(settings: Settings, *, exclusive: bool = False) -> Store:
+    """The store of these settings, migrated. Raises StoreError."""
+    store = open_store(settings.database, utc_now, fresh_id, exclusive=exclusive)
+    await store.open()
+    await store.migrate()
+    return store
+
+
+async def build(settings: Settings, local_url: str) -> Service:
+    """Everything that `serve` runs; `local_url` is where this machine reaches it. Raises StoreError."""
+    store = await open_database(settings, exclusive=True)
+    await store.abandon()
+    signer = await _signer(settings, store)
+    access, notices = await _access(settings, store)
+    builder = _Builder(
+        settings, store, Urls(signer=signer, public_url=settings.public_url, local_url=local_url), access
+    )
+    loops = Loops([builder.worker(), builder.reconciler()])
+    routes: list[BaseRoute] = [
+        Callbacks(signer, builder.intake, settings.limits.callback_body).route(),
+        FileLinks(signer, store, _archives(settings.handlers), {}).route(),
+        *api.routes(builder.api(loops)),
+        Route("/{provider}/{path:path}", builder.gateway().serve, methods=_METHODS),
+    ]
+    app = Starlette(routes=routes, middleware=middleware(redactor(settings)), exception_handlers=EXCEPTION_HANDLERS)
+    return Service(app=app, store=store, loops=loops, notices=notices, clients=(builder.http, builder.media))
+
+
+class _Builder:
+    """The parts that share the store, the clients and the intake."""
+
+    def __init__(self, settings: Settings, store: Store, urls: Urls, access: Access) -> None:
+        self._settings = settings
+        self._store = store
+        self._urls = urls
+        self._access = access
+        self.http = Http()
+        self.media = Media(settings.outbound.allow, limit=settings.limits.file)
+        self.intake = Intake(
+            store=store,
+            providers=settings.providers,
+            new_id=fresh_id,
+            callback_limit=settings.limits.callback_body,
+            ask_from=None if settings.public_url else _ASK_FROM,
+        )
+
+    def worker(self) -> Worker:
+        tools = Tools(
+            store=self._store,
+            http=self.http,
+            media=self.media,
+            link=self._urls.file,
+            new_id=fresh_id,
+            jitter=random.random,
+            free_disk=self._settings.limits.free_disk,
+        )
+        owner = f"{socket.gethostname()}-{os.getpid()}"
+        return Worker(owner=owner, handlers=self._settings.handlers, routes=self._settings.routes, tools=tools)
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(
+            store=self._store,
+            intake=self.intake,
+            http=self.http,
+            providers=self._settings.providers,
+            jitter=random.random,
+        )
+
+    def gateway(self) -> Gateway:
+        return Gateway(
+            store=self._store,
+            intake=self.intake,
+            http=self.http,
+            access=self._access,
+            providers=self._settings.providers,
+            default=self._settings.default_provider,
+            callback_url=self._urls.callback,
+            client_labels={name: client.labels for name, client in self._settings.clients.items()},
+            body_limit=self._settings.limits.submission_body,
+        )
+
+    def api(self, loops: Loops) -> Parts:
+        checks = Checks(
+            store=self._store,
+            loops=loops,
+            handlers=self._settings.handlers.keys(),
+            clients=self._settings.clients.keys(),
+            public=self._settings.public_url is not None,
+            folder=sqlite_path(self._settings.database).parent,
+            free_disk=self._settings.limits.free_disk,
+        )
+        return Parts(
+            store=self._store,
+            access=self._access,
+            new_id=fresh_id,
+            handlers=self._settings.handlers.keys,
+            make_callback_url=url_maker(self._settings, self._store, self._urls, self.intake).make,
+            alive=checks.alive(),
+            ready=checks.ready(),
+        )
+
+
+def url_maker(settings: Settings, store: Store, urls: Urls, intake: Intake) -> UrlMaker:
+    return UrlMaker(
+        urls=urls, store=store, intake=intake, providers=settings.providers, clients=settings.clients.keys()
+    )
+
+
+async def _signer(settings: Settings, store: Store) -> Signer:
+    if settings.secret:
+        return Signer([secret.get_secret_value() for secret in settings.secret])
+    return Signer([await store.setting("secret", partial(token_hex, 32))])
+
+
+async def _access(settings: Settings, store: Store) -> tuple[Access, tuple[str, ...]]:
+    clients = {name: [token.get_secret_value() for token in client.token] for name, client in settings.clients.items()}
+    key = os.urandom(32)
+    if settings.admin.password:
+        passwords = [password.get_secret_value() for password in settings.admin.password]
+        return Access(AdminDoor(passwords=passwords), clients, key), ()
+    made = token_urlsafe(18)
+    mine = hash_password(made, os.urandom(16))
+    kept = await store.setting("admin_password", lambda: mine)
+    told = (f"The admin password is {made} (shown once; set admin.password to choose your own).",)
+    door = AdminDoor(verify=lambda password: matches_password(password, kept))
+    return Access(door, clients, key), told if kept == mine else ()
+
+
+def _archives(handlers: Mapping[str, Handler]) -> dict[str, Archive]:
+    return {name: handler for name, handler in handlers.items() if isinstance(handler, Archive)}
+
+
+def redactor(settings: Settings) -> Callable[[str], str]:
+    """Takes every secret of the configuration, and every callback token, out of a text."""
+    known = [
+        *(secret.get_secret_value() for secret in settings.secret),
+        *(secret.get_secret_value() for secret in settings.admin.password or ()),
+        *(token.get_secret_value() for client in settings.clients.values() for token in client.token),
+        *(provider.api_key.get_secret_value() for provider in settings.providers.values()),
+        *(secret for handler in settings.handlers.values() for secret in handler.secrets()),
+    ]
+    return lambda text: redact(redact_tokens(text), known)

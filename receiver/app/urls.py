@@ -1,0 +1,71 @@
+"""The addresses that we hand out: callback URLs for providers, links for people."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from receiver.api.parts import CallbackUrl, CallbackUrlWish
+from receiver.errors import Rejection
+from receiver.events import Submission
+from receiver.intake import Intake
+from receiver.providers.base import Provider
+from receiver.stages import Change
+from receiver.store.base import Store
+from receiver.tokens import Scope, Signer
+
+# Reserved by RFC 2606 and never resolved: a provider that insists on a URL gets one that leads nowhere.
+NOWHERE = "https://callback.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Urls:
+    """`public_url` is where others reach us, None in status mode; `local_url` is where this machine does."""
+
+    signer: Signer
+    public_url: str | None
+    local_url: str
+
+    def callback(self, submission: Submission) -> str:
+        return f"{self.public_url or NOWHERE}/callbacks/{self.signer.mint(Scope.CALLBACK, submission.id)}"
+
+    def file(self, file_id: str) -> str:
+        return f"{self.public_url or self.local_url}/files/{self.signer.mint(Scope.FILE, file_id)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlMaker:
+    """Makes callback URLs for submissions that don't go through the gateway."""
+
+    urls: Urls
+    store: Store
+    intake: Intake
+    providers: Mapping[str, Provider]
+    clients: Collection[str]
+
+    async def make(self, wish: CallbackUrlWish) -> CallbackUrl:
+        """Stores a submission and answers its URL. Raises Rejection where a name is unknown."""
+        provider = self.providers.get(wish.provider)
+        if provider is None:
+            raise _unknown("provider", wish.provider, self.providers)
+        names = [row.name for row in provider.operations]
+        if wish.operation not in (*names, "other"):
+            raise _unknown("operation", wish.operation, names)
+        if wish.client is not None and wish.client not in self.clients:
+            raise _unknown("client", wish.client, self.clients)
+        expected = self.intake.expect(wish.provider, provider.operation(wish.operation))
+        submission = replace(
+            expected,
+            client=wish.client,
+            labels=wish.labels,
+            standing=wish.standing,
+            simulated=wish.simulated,
+            # Nobody knows when the URL will be used: its clock starts with the first callback.
+            deadline_at=None,
+            ask_at=None,
+        )
+        await self.store.change(submission, lambda current, _: Change(submission=current))
+        return CallbackUrl(submission.id, self.urls.callback(submission))
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> Rejection:
+    listed = ", ".join(sorted(known)) or "none"
+    return Rejection(422, f"Unknown {what}", f"There is no {what} {name!r}. Known here: {listed}.")

@@ -1,0 +1,20 @@
+"""The command line. Exit codes: 0 done, 1 failed, 2 bad configuration or usage."""
+
+import sys
+
+from receiver.cli.commands import app
+from receiver.errors import ConfigError, ReceiverError
+
+
+def main() -> None:
+    """Runs one command; errors of ours become one sentence and an exit code."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.stderr.write("\n".join(error.mistakes) + "\n")
+        sys.exit(2)
+    except ReceiverError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,51 @@
+"""What every command needs: the configuration, where a running receiver is, and a place to print."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from receiver.errors import ConfigError
+from receiver.settings import Settings, load
+
+T = TypeVar("T")
+
+DEFAULT_CONFIG = "config/receiver.yaml"
+DEFAULT_PORT = 8000
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help=f"The YAML file; else $RECEIVER_CONFIG, else {DEFAULT_CONFIG}."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def config_path(given: Path | None) -> Path:
+    return given or Path(os.environ.get("RECEIVER_CONFIG") or DEFAULT_CONFIG)
+
+
+def settings_from(given: Path | None) -> Settings:
+    """Raises ConfigError with every mistake."""
+    return load(config_path(given), os.environ)
+
+
+def usage(sentence: str) -> ConfigError:
+    """An error of usage: exit code 2."""
+    return ConfigError([sentence])
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's work under the event loop that the service runs under too."""
+    try:
+        import uvloop  # noqa: PLC0415 - it does not exist on every system
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

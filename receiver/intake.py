@@ -1,0 +1,152 @@
+"""The one door: a raw callback or a status answer goes through its provider's parser into the store."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from receiver.errors import Unrecognised
+from receiver.events import Kind, Stage, Submission, Trust, Via
+from receiver.providers.base import Operation, Provider, Reply
+from receiver.stages import Change, Moment, Report, answered, expired, reported, too_large, unrecognised
+from receiver.store.base import Callback, Store
+
+logger = logging.getLogger(__name__)
+
+# Above this a body is parsed in a thread, so that one large callback doesn't hold up the others.
+_LARGE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Takes what providers say.
+
+    `callback_limit` is the size in bytes above which a callback is refused. `ask_from` is when a submission is first
+    asked for where no callback can reach us (status mode); None: at its deadline.
+    """
+
+    store: Store
+    providers: Mapping[str, Provider]
+    new_id: Callable[[str], str]
+    callback_limit: int
+    ask_from: timedelta | None = None
+
+    def expect(self, provider_name: str, operation: Operation, ident: str | None = None) -> Submission:
+        """A submission that callbacks may come for, not stored yet; `ident` where its id is known before."""
+        now = self.store.now()
+        provider = self.providers.get(provider_name)
+        deadline = now + (provider.patience(operation) if provider else operation.deadline)
+        return Submission(
+            id=ident or self.new_id("sub"),
+            provider=provider_name,
+            operation=operation.name,
+            kind=operation.kind,
+            stage=Stage.ACCEPTED,
+            created_at=now,
+            deadline_at=deadline,
+            ask_at=min(deadline, now + self.ask_from) if self.ask_from else deadline,
+        )
+
+    async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""
+        submission = await self.store.submission(submission_id) or self._stranger(submission_id)
+        operation, report, reason = await self._parse(submission, headers, body)
+        provider = self.providers.get(submission.provider)
+        moment = self._moment(operation, Via.CALLBACK, provider.verify(headers, body) if provider else Trust.TOKEN)
+        if submission.standing and report is not None:
+            submission, reason = self._of_standing(submission, report, reason)
+
+        def decide(current: Submission, duplicate: bool) -> Change:
+            if report is None or reason:
+                return unrecognised(current, reason, moment, duplicate=duplicate)
+            return reported(current, report, moment, duplicate=duplicate)
+
+        await self.store.change(submission, decide, self._callback(Via.CALLBACK, headers, body))
+
+    async def too_large(self, submission_id: str, size: int) -> None:
+        """A body over the limit was refused: recorded, and the provider's status call is asked at once."""
+        moment = self._moment(None, Via.CALLBACK)
+        await self.store.change(submission_id, lambda current, _: too_large(current, size, self.callback_limit, moment))
+
+    async def answer(self, submission: Submission, reply: Reply | None, ask_again: timedelta | None) -> None:
+        """The answer to a status call, None where there was none; `ask_again` is the delay until the next, if any."""
+        operation = self._operation(submission)
+        moment = self._moment(operation, Via.STATUS, Trust.CONFIRMED)
+        report = self._parse_status(submission, operation, reply)
+        await self.store.change(
+            submission.id,
+            lambda current, _: answered(current, report, moment, ask_again=ask_again),
+            self._callback(Via.STATUS, reply.headers, reply.body) if reply else None,
+        )
+
+    async def expire(self, submission: Submission) -> None:
+        """The deadline of a submission that nobody can be asked about."""
+        moment = self._moment(self._operation(submission), Via.STATUS)
+        await self.store.change(submission.id, lambda current, _: expired(current, moment))
+
+    async def _parse(
+        self, submission: Submission, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Operation | None, Report | None, str]:
+        provider = self.providers.get(submission.provider)
+        if provider is None:
+            return None, None, f"no provider named {submission.provider!r} is configured for its submission"
+        operation = provider.operation(submission.operation)
+        try:
+            if len(body) > _LARGE:
+                return operation, await asyncio.to_thread(provider.parse_callback, operation, headers, body), ""
+            return operation, provider.parse_callback(operation, headers, body), ""
+        except Unrecognised as error:
+            return operation, None, str(error)
+        except Exception:  # a parser's failure must not change the answer to the provider
+            logger.exception("the parser of %s failed on a callback of %s", provider.type, submission.id)
+            return operation, None, "the parser failed on it, which is a defect of ours"
+
+    def _parse_status(self, submission: Submission, operation: Operation | None, reply: Reply | None) -> Report | None:
+        provider = self.providers.get(submission.provider)
+        if provider is None or operation is None or reply is None:
+            return None
+        try:
+            return provider.parse_status(operation, reply)
+        except Unrecognised as error:
+            logger.warning("the status answer for %s says nothing: %s", submission.id, error)
+        except Exception:  # the submission must be asked for again, whatever the parser does
+            logger.exception("the parser of %s failed on a status answer for %s", provider.type, submission.id)
+        return None
+
+    def _of_standing(self, standing: Submission, report: Report, reason: str) -> tuple[Submission, str]:
+        """The submission that a body on a standing token belongs to: one for each task id of this token."""
+        if report.task_id is None:
+            return standing, "it came on a standing URL without a task id"
+        ident = hashlib.sha256(f"{standing.id}\0{report.task_id}".encode("utf-8", "replace")).hexdigest()[:32]
+        operation = self.providers[standing.provider].operation(standing.operation)
+        own = replace(
+            self.expect(standing.provider, operation, f"sub_{ident}"),
+            client=standing.client,
+            labels=standing.labels,
+            task_id=report.task_id,
+        )
+        return own, reason
+
+    def _stranger(self, submission_id: str) -> Submission:
+        """A token of ours whose submission is not in this database: kept all the same, under a submission made now."""
+        return Submission(
+            id=submission_id,
+            provider="",
+            operation="other",
+            kind=Kind.OTHER,
+            stage=Stage.ACCEPTED,
+            created_at=self.store.now(),
+        )
+
+    def _operation(self, submission: Submission) -> Operation | None:
+        provider = self.providers.get(submission.provider)
+        return provider.operation(submission.operation) if provider else None
+
+    def _moment(self, operation: Operation | None, via: Via, trust: Trust = Trust.TOKEN) -> Moment:
+        main_role = operation.main_role if operation else None
+        return Moment(now=self.store.now(), new_id=self.new_id, via=via, trust=trust, main_role=main_role)
+
+    def _callback(self, via: Via, headers: Mapping[str, str], body: bytes) -> Callback:
+        return Callback(id=self.new_id("cb"), via=via, headers=dict(headers), body=body, received_at=self.store.now())

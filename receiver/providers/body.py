@@ -1,0 +1,85 @@
+"""JSON as providers really send it: bytes in, plain values out. Everything that reads a provider's body starts here."""
+
+import json
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from receiver.errors import Unrecognised
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+_CODE_DIGITS = 9
+
+
+def load(body: bytes) -> Any:
+    """The value of a JSON body, also of a slightly damaged one. Raises Unrecognised, with one sentence."""
+    try:
+        return from_json(body)
+    except ValueError:
+        return _load_damaged(body)
+
+
+def _load_damaged(body: bytes) -> Any:
+    """Tolerates a byte order mark, bytes that are no UTF-8, raw control characters, numbers of any length."""
+    if not body.strip():
+        raise Unrecognised("the body is empty")
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(text, strict=False, parse_int=_read_int)
+        # Whole pairs have become one character by now. What is left are halves, which can't be stored or sent.
+        return from_json(_HALF_CHARACTER.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
+    except json.JSONDecodeError as error:
+        raise Unrecognised(f"the body is not JSON: {place(error)}") from None
+    except (RecursionError, ValueError):  # the second reading has only its own depth limit left to object to
+        raise Unrecognised("the body is nested too deeply to be read") from None
+
+
+def _read_int(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # longer than Python converts
+        return float(digits)
+
+
+def place(error: json.JSONDecodeError) -> str:
+    """What is wrong and where, without quoting the text: `expecting value, line 3 column 7`."""
+    what = error.msg[:1].lower() + error.msg[1:].removesuffix(": ")
+    return f"{what}{'' if what.endswith(' at') else ','} line {error.lineno} column {error.colno}"
+
+
+def text(value: Any) -> str | None:
+    """A text that says something; whole numbers become text, blank and everything else None."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def whole(value: Any) -> int | None:
+    """A code as a number: `200`, `200.0` or `"200"`; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    digits = value.strip() if isinstance(value, str) else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _CODE_DIGITS else None
+
+
+def seconds(value: Any) -> float | None:
+    """A length of time that makes sense, from a number or its text; None for zero, NaN and everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def address(value: Any) -> str | None:
+    """An http or https URL, to the letter as it came: a signed one breaks when it is touched."""
+    trimmed = value.strip() if isinstance(value, str) else ""
+    return trimmed if _ADDRESS.match(trimmed) else None

@@ -1,0 +1,68 @@
+"""How the results of several callbacks become one: both tracks, no link lost, the newest first. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+from receiver.events import File, Result
+
+# Enough to survive a few refreshes of a link; the oldest addresses fall off.
+_MOST_ALTERNATES = 6
+_PLAIN_FIELDS = tuple(field.name for field in fields(Result) if field.name not in {"id", "files"})
+
+
+def merge(old: tuple[Result, ...], new: tuple[Result, ...], *, prefer_new: bool) -> tuple[Result, ...]:
+    """The union by id, in the order in which results were first seen; a known value is never lost to None.
+
+    `prefer_new` puts the new addresses first, because they live longest. Results that the provider had not named yet
+    (their ids are positions) give way to named ones.
+    """
+    if new and not any(_is_position(result) for result in new):
+        old = tuple(result for result in old if not _is_position(result))
+    incoming = {result.id: result for result in new}
+    known = {result.id for result in old}
+    merged = [_join(result, incoming.get(result.id), prefer_new=prefer_new) for result in old]
+    return (*merged, *(result for result in incoming.values() if result.id not in known))
+
+
+def has_main(result: Result, role: str) -> bool:
+    return result.file(role) is not None
+
+
+def new_files(before: tuple[Result, ...], after: tuple[Result, ...]) -> bool:
+    """Whether `after` has a file that `before` had not, whatever its address."""
+    return bool(_names(after) - _names(before))
+
+
+def _names(results: tuple[Result, ...]) -> set[tuple[str, str]]:
+    return {(result.id, file.role) for result in results for file in result.files}
+
+
+def _is_position(result: Result) -> bool:
+    return result.id.isdigit() and len(result.id) < 4
+
+
+def _join(old: Result, new: Result | None, *, prefer_new: bool) -> Result:
+    if new is None:
+        return old
+    first, second = (new, old) if prefer_new else (old, new)
+    values = {
+        name: getattr(second, name) if getattr(first, name) is None else getattr(first, name) for name in _PLAIN_FIELDS
+    }
+    return replace(old, **values, files=_join_files(first.files, second.files))
+
+
+def _join_files(first: tuple[File, ...], second: tuple[File, ...]) -> tuple[File, ...]:
+    rest = {file.role: file for file in second}
+    joined = [_join_file(file, rest.pop(file.role, None)) for file in first]
+    return (*joined, *rest.values())
+
+
+def _join_file(first: File, second: File | None) -> File:
+    if second is None:
+        return first
+    urls = _unique((*first.urls, *second.urls))
+    return replace(first, alternates=urls[1 : _MOST_ALTERNATES + 1], media_type=first.media_type or second.media_type)
+
+
+def _unique(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(urls))

@@ -1,0 +1,79 @@
+"""Warnings about settings that can be used, but may not do what was meant."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from receiver.events import Level
+from receiver.routing import Route
+from receiver.settings.model import Settings
+
+_ALARMS = ("delivery.dead", "handler.paused")
+_LEAST_PASSWORD = 12
+_HOME = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
+
+
+def warnings(settings: Settings) -> list[str]:
+    """A sentence for each thing that an operator should know, with its remedy."""
+    return [*_doors(settings), *_links(settings), *_routes(settings), *_alarms(settings)]
+
+
+def _doors(settings: Settings) -> list[str]:
+    found = []
+    if not settings.clients:
+        found.append("clients: there is none, so the gateway is closed; add one to submit through it")
+    if not settings.providers:
+        found.append("providers: there is none, so nothing can be submitted; add one")
+    elif settings.default_provider is None:
+        found.append(
+            "providers: none says `default: true`, so nothing is served under /api/; clients name one in the path"
+        )
+    passwords = settings.admin.password or ()
+    if any(len(password.get_secret_value()) < _LEAST_PASSWORD for password in passwords):
+        found.append(f"admin.password: is short; use at least {_LEAST_PASSWORD} characters")
+    return found
+
+
+def _links(settings: Settings) -> list[str]:
+    if settings.public_url is None:
+        return ["public_url: is left out, so providers can't call back; every submission is settled by status calls"]
+    parts = urlsplit(settings.public_url)
+    if parts.scheme == "http" and _public(parts.hostname or ""):
+        return ["public_url: is http://, so callbacks and links travel in the clear; use https://"]
+    return []
+
+
+def _public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_HOME)
+
+
+def _routes(settings: Settings) -> list[str]:
+    if not settings.routes:
+        return ["routes: there is none, so events are kept and shown, but no handler gets them; add one"]
+    used = {step.handler for route in settings.routes for step in route.handlers}
+    return [
+        f"handlers.{name}: no route names it; add it to one, or remove it"
+        for name in settings.handlers
+        if name not in used
+    ]
+
+
+def _alarms(settings: Settings) -> list[str]:
+    used = {step.handler for route in settings.routes for step in route.handlers}
+    return [
+        f"handlers.{name}: its alarms have nowhere to go; add a route `when: {{level: problem}}` to another handler"
+        for name, handler in settings.handlers.items()
+        # A log line has no target that could break.
+        if name in used and handler.type != "log" and not _heard(name, settings.routes)
+    ]
+
+
+def _heard(name: str, routes: tuple[Route, ...]) -> bool:
+    """Whether another handler hears when this one fails."""
+    return any(
+        route.when.names(alarm, Level.PROBLEM) and any(step.handler != name for step in route.handlers)
+        for route in routes
+        for alarm in _ALARMS
+    )

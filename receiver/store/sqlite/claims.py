@@ -1,0 +1,190 @@
+"""Claims: what is due is leased to a worker, within the limits of its handler; lost leases are taken back."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from receiver.events import Submission
+from receiver.handler import Receipt
+from receiver.store.base import Claim, Limit
+from receiver.store.sqlite.order import discard, place, settle, supersede
+from receiver.store.sqlite.rows import length, read_event, read_receipt, read_submission, to_json
+from receiver.store.sqlite.writer import Turn
+
+_TAKE_BACK = """
+UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+_END_ATTEMPTS = """
+UPDATE attempts SET ended_at = ?, outcome = ? WHERE outcome = 'running' AND delivery_id IN (
+    SELECT value FROM json_each(?))
+"""
+_LOST = "SELECT id FROM deliveries WHERE state = 'running' AND lease_until <= ?"
+_WAITED = "SELECT id, stop FROM deliveries WHERE waiting_for = 'need' AND wait_until <= ?"
+_BUSY = """
+SELECT given.key AS handler,
+    (SELECT count(*) FROM deliveries AS d WHERE d.handler = given.key AND d.state = 'running') AS running,
+    CASE WHEN given.value IS NULL THEN 0 ELSE (
+        SELECT count(*) FROM attempts AS a WHERE a.handler = given.key AND a.started_at > given.value) END AS started
+FROM json_each(?) AS given
+"""
+_PROBES = """
+SELECT (SELECT d.id FROM deliveries AS d WHERE d.handler = h.name AND d.waiting_for = 'pause'
+        ORDER BY d.created_at, d.id LIMIT 1) AS id
+FROM handlers AS h
+WHERE h.probe_at <= ? AND h.name IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS r WHERE r.handler = h.name AND r.state = 'running' AND r.probe)
+"""
+# The inner query is answered from the index of its handler alone, however much waits elsewhere.
+DUE = """
+SELECT d.id, d.handler, d.submission_id, d.rank, d.due_at FROM json_each(:handlers) AS given
+JOIN deliveries AS d ON d.id IN (
+    SELECT x.id FROM deliveries AS x
+    WHERE x.handler = given.value AND x.state = 'pending' AND x.due_at <= :now AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS earlier
+        WHERE earlier.submission_id = x.submission_id AND earlier.handler = x.handler
+          AND earlier.rank < x.rank AND earlier.state = 'running')
+    ORDER BY x.due_at LIMIT :most)
+ORDER BY d.due_at, d.created_at, d.id
+"""
+_LEASE = """
+UPDATE deliveries SET state = 'running', waiting_for = NULL, due_at = NULL, owner = :owner,
+    lease_until = :until, attempts = attempts + 1, probe = id IN (SELECT value FROM json_each(:probes))
+WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+_START = """
+INSERT INTO attempts (delivery_id, number, handler, started_at, outcome)
+SELECT id, attempts, handler, ?, 'running' FROM deliveries WHERE id IN (SELECT value FROM json_each(?))
+"""
+_LOAD = """
+SELECT d.*, e.doc AS event, e.callback_id, c.body, s.doc AS submission, s.ask_at,
+    coalesce((SELECT h.probes FROM handlers AS h WHERE h.name = d.handler), 0) AS probes
+FROM json_each(?) AS given
+JOIN deliveries AS d ON d.id = given.value
+JOIN events AS e ON e.id = d.event_id
+LEFT JOIN callbacks AS c ON c.id = e.callback_id
+LEFT JOIN submissions AS s ON s.id = d.submission_id
+ORDER BY given.key
+"""
+_RECEIPTS = """
+SELECT d.id, n.handler, n.receipt FROM json_each(?) AS given
+JOIN deliveries AS d ON d.id = given.value
+JOIN json_each(d.needs) AS need
+JOIN deliveries AS n ON n.event_id = d.event_id AND n.handler = need.value
+WHERE n.state = 'delivered' AND n.receipt IS NOT NULL ORDER BY n.copy
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a worker asks for."""
+
+    owner: str
+    lease: int
+    limits: Mapping[str, Limit]
+    most: int
+
+
+async def claim(turn: Turn, wish: Wish) -> list[Claim]:
+    await take_back(turn, [row["id"] for row in await turn.rows(_LOST, (turn.now,))], "lease lost", spent=1)
+    await _end_waits(turn)
+    probes = await _probes(turn, wish)
+    chosen = [*probes, *await _due(turn, wish)][: wish.most]
+    if not chosen:
+        return []
+    ids = to_json(chosen)
+    lease = {"owner": wish.owner, "until": turn.now + wish.lease, "probes": to_json(probes), "ids": ids}
+    await turn.rows(_LEASE, lease)
+    await turn.rows(_START, (turn.now, ids))
+    receipts: dict[str, dict[str, Receipt]] = {}
+    for row in await turn.rows(_RECEIPTS, (ids,)):
+        receipt = read_receipt(row["receipt"])
+        if receipt is not None:
+            receipts.setdefault(row["id"], {})[row["handler"]] = receipt
+    return [_read_claim(row, receipts.get(row["id"], {})) for row in await turn.rows(_LOAD, (ids,))]
+
+
+async def take_back(turn: Turn, ids: Sequence[str], outcome: str, *, spent: int) -> None:
+    """Running deliveries become due at once; `spent` is how many of their retries that costs."""
+    if not ids:
+        return
+    given = to_json(list(ids))
+    await turn.rows(_TAKE_BACK, (spent, given))
+    await turn.rows(_END_ATTEMPTS, (turn.now, outcome, given))
+    over = set(await supersede(turn, ids))
+    await place(turn, {ident: turn.now for ident in ids if ident not in over})
+    await settle(turn, ids)
+
+
+async def abandon(turn: Turn, owner: str | None) -> int:
+    found = "SELECT id FROM deliveries WHERE state = 'running' AND (?1 IS NULL OR owner = ?1)"
+    ids = [row["id"] for row in await turn.rows(found, (owner,))]
+    # A process that dies often must not spend the retries of what it happened to run.
+    await take_back(turn, ids, "lease lost", spent=0)
+    return len(ids)
+
+
+async def _end_waits(turn: Turn) -> None:
+    rows = await turn.rows(_WAITED, (turn.now,))
+    stopped = [row["id"] for row in rows if row["stop"]]
+    await place(turn, {row["id"]: turn.now for row in rows if not row["stop"]})
+    if stopped:
+        await discard(turn, stopped)
+        await settle(turn, stopped)
+
+
+async def _probes(turn: Turn, wish: Wish) -> list[str]:
+    rows = await turn.rows(_PROBES, (turn.now, to_json(list(wish.limits))))
+    return [row["id"] for row in rows if row["id"] is not None]
+
+
+async def _due(turn: Turn, wish: Wish) -> list[str]:
+    free = await _free(turn, wish.limits)
+    given = {"handlers": to_json(list(free)), "now": turn.now, "most": wish.most}
+    return pick(await turn.rows(DUE, given), free)
+
+
+async def _free(turn: Turn, limits: Mapping[str, Limit]) -> dict[str, int]:
+    """How many more attempts of each handler may start now; handlers at their limit are left out."""
+    since = {name: turn.now - length(limit.rate.period) if limit.rate else None for name, limit in limits.items()}
+    free = {}
+    for row in await turn.rows(_BUSY, (to_json(since),)):
+        limit = limits[row["handler"]]
+        room = limit.concurrency - row["running"]
+        free[row["handler"]] = min(room, limit.rate.count - row["started"]) if limit.rate else room
+    return {name: room for name, room in free.items() if room > 0}
+
+
+def pick(rows: Iterable[sqlite3.Row], free: Mapping[str, int]) -> list[str]:
+    """Oldest first within a handler, handlers in turn, one stage of a submission at a time."""
+    taken: dict[str, list[str]] = {}
+    stages: set[tuple[str, str]] = set()
+    for row in sorted(rows, key=lambda row: (row["due_at"], row["rank"] or 0)):
+        mine = taken.setdefault(row["handler"], [])
+        stage = (row["submission_id"] or "", row["handler"])
+        ordered = row["rank"] is not None and row["submission_id"] is not None
+        if len(mine) >= free[row["handler"]] or (ordered and stage in stages):
+            continue
+        mine.append(row["id"])
+        if ordered:
+            stages.add(stage)
+    turns = [(place, ident) for ids in taken.values() for place, ident in enumerate(ids)]
+    return [ident for _, ident in sorted(turns, key=lambda turn: turn[0])]
+
+
+def _read_claim(row: sqlite3.Row, receipts: Mapping[str, Receipt]) -> Claim:
+    submission: Submission | None = read_submission(row) if row["submission"] is not None else None
+    return Claim(
+        id=row["id"],
+        event=read_event(row),
+        submission=submission,
+        handler=row["handler"],
+        attempt=row["attempts"],
+        failures=row["failures"],
+        owner=row["owner"],
+        probe=bool(row["probe"]),
+        probes=row["probes"],
+        progress=json.loads(row["progress"]) if row["progress"] else {},
+        receipts=receipts,
+    )

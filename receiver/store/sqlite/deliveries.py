@@ -1,0 +1,144 @@
+"""Deliveries are born here: from a route, from a replay, or again by hand."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from receiver.events import Event
+from receiver.routing import Plan
+from receiver.store.base import DeliveryRow
+from receiver.store.sqlite.order import place, settle, supersede
+from receiver.store.sqlite.rows import clean, length, read_delivery, to_json
+from receiver.store.sqlite.writer import Turn
+
+Plans = Sequence[tuple[Event, Sequence[Plan]]]
+NewId = Callable[[str], str]
+
+_UNROUTED = """
+SELECT id, type, submission_id, rank FROM events
+WHERE id IN (SELECT value FROM json_each(?)) AND routed_at IS NULL
+"""
+_ADD = """
+INSERT INTO deliveries (id, event_id, event_type, submission_id, rank, handler, needs, stop, state, waiting_for,
+                        created_at, due_at, wait_until)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_ROUTED = "UPDATE events SET routed_at = ? WHERE id IN (SELECT value FROM json_each(?))"
+_SIBLINGS = """
+SELECT DISTINCT d.id FROM json_each(?) AS given
+JOIN deliveries AS born ON born.id = given.value
+JOIN deliveries AS d ON d.submission_id = born.submission_id AND d.handler = born.handler
+WHERE d.state IN ('waiting', 'pending')
+"""
+_READY = "SELECT id FROM deliveries WHERE state = 'pending' AND id IN (SELECT value FROM json_each(?))"
+_ONE = "SELECT * FROM deliveries WHERE id = ?"
+_FRESH = """
+UPDATE deliveries SET state = 'pending', waiting_for = NULL, cause = NULL, failures = 0, due_at = ? WHERE id = ?
+"""
+_COPY = """
+INSERT INTO deliveries (id, event_id, event_type, submission_id, rank, handler, needs, stop, state, created_at,
+                        due_at, copy)
+SELECT ?, event_id, event_type, submission_id, rank, handler, needs, stop, 'pending', ?, ?,
+    (SELECT max(copy) + 1 FROM deliveries AS other
+     WHERE other.event_id = deliveries.event_id AND other.handler = deliveries.handler)
+FROM deliveries WHERE id = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Plans of one call, and where new ids come from."""
+
+    plans: Plans
+    new_id: NewId
+
+
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    delivery_id: str
+    again: bool
+    new_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    event_id: str
+    plan: Plan
+    delivery_id: str
+
+
+async def route(turn: Turn, items: list[Routing]) -> list[None]:
+    """All plans of a batch; an event that is routed already is left alone."""
+    plans = {event.id: (item, chosen) for item in reversed(items) for event, chosen in reversed(item.plans)}
+    ids = to_json(list(plans))
+    events = await turn.rows(_UNROUTED, (ids,))
+    rows = [
+        _born(turn.now, event, plan, item.new_id("dlv"))
+        for event in events
+        for item, chosen in (plans[event["id"]],)
+        for plan in chosen
+    ]
+    await turn.many(_ADD, rows)
+    await turn.rows(_ROUTED, (turn.now, to_json([event["id"] for event in events])))
+    await _bring_in(turn, [row[0] for row in rows])
+    return [None] * len(items)
+
+
+async def _bring_in(turn: Turn, born: list[str]) -> None:
+    if not born:
+        return
+    given = (to_json(born),)
+    over = await supersede(turn, born, even_if_over=True)
+    over += await supersede(turn, [row["id"] for row in await turn.rows(_SIBLINGS, given)])
+    ready = [row["id"] for row in await turn.rows(_READY, given)]
+    await place(turn, dict.fromkeys(ready, turn.now))
+    await settle(turn, [*born, *over])
+
+
+def _born(now: int, event: sqlite3.Row, plan: Plan, delivery_id: str) -> tuple[Any, ...]:
+    needy = bool(plan.needs)
+    return (
+        delivery_id,
+        event["id"],
+        event["type"],
+        event["submission_id"],
+        event["rank"],
+        plan.handler,
+        to_json(plan.needs),
+        plan.stop,
+        "waiting" if needy else "pending",
+        "need" if needy else None,
+        now,
+        None if needy else now,
+        now + length(plan.wait) if needy else None,
+    )
+
+
+async def replay(turn: Turn, wanted: Replay) -> bool:
+    events = await turn.rows("SELECT id, type, submission_id, rank FROM events WHERE id = ?", (clean(wanted.event_id),))
+    had = "SELECT 1 FROM deliveries WHERE event_id = ? AND handler = ?"
+    if not events or await turn.rows(had, (events[0]["id"], wanted.plan.handler)):
+        return False
+    await turn.many(_ADD, [_born(turn.now, events[0], wanted.plan, wanted.delivery_id)])
+    if not wanted.plan.needs:
+        await place(turn, {wanted.delivery_id: turn.now})
+    await settle(turn, [wanted.delivery_id])
+    return True
+
+
+async def redeliver(turn: Turn, wanted: Redelivery) -> DeliveryRow | None:
+    found = await turn.rows(_ONE, (clean(wanted.delivery_id),))
+    if not found:
+        return None
+    row = found[0]
+    if row["state"] in {"dead", "discarded"}:
+        await turn.rows(_FRESH, (turn.now, row["id"]))
+        due = row["id"]
+    elif row["state"] == "delivered" and wanted.again:
+        await turn.rows(_COPY, (wanted.new_id, turn.now, turn.now, row["id"]))
+        due = wanted.new_id
+    else:
+        return read_delivery(row)
+    await place(turn, {due: turn.now})
+    return read_delivery((await turn.rows(_ONE, (due,)))[0])

@@ -1,0 +1,41 @@
+"""When a claim will find something next."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from receiver.store.base import Limit
+from receiver.store.sqlite.rows import length
+
+WAKES = """
+SELECT min(at) AS at FROM (
+    SELECT min(wait_until) AS at FROM deliveries WHERE waiting_for = 'need'
+    UNION ALL SELECT min(lease_until) FROM deliveries WHERE state = 'running'
+    UNION ALL SELECT min(h.probe_at) FROM handlers AS h
+    WHERE EXISTS (SELECT 1 FROM deliveries AS d WHERE d.handler = h.name AND d.waiting_for = 'pause')
+      AND NOT EXISTS (SELECT 1 FROM deliveries AS r WHERE r.handler = h.name AND r.state = 'running' AND r.probe)
+)
+"""
+PENDING = """
+SELECT names.handler,
+    (SELECT min(d.due_at) FROM deliveries AS d WHERE d.handler = names.handler AND d.state = 'pending') AS due_at,
+    (SELECT count(*) FROM deliveries AS r WHERE r.handler = names.handler AND r.state = 'running') AS running
+FROM (SELECT DISTINCT handler FROM deliveries WHERE state = 'pending') AS names
+"""
+# The start that has to leave the window before another attempt may begin.
+NTH_START = "SELECT started_at FROM attempts WHERE handler = ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"
+
+
+def open_handlers(rows: Iterable[sqlite3.Row], limits: Mapping[str, Limit] | None) -> dict[str, int]:
+    """When the first delivery of each handler is due that has room for it."""
+    return {
+        row["handler"]: row["due_at"]
+        for row in rows
+        if limits is None or (row["handler"] in limits and row["running"] < limits[row["handler"]].concurrency)
+    }
+
+
+def after_rate(due_at: int, limit: Limit, nth_start: int | None) -> int:
+    """The later of the time when it is due and the time when the rate lets it go."""
+    if limit.rate is None or nth_start is None:
+        return due_at
+    return max(due_at, nth_start + length(limit.rate.period))

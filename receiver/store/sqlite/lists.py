@@ -1,0 +1,175 @@
+"""Lists, newest first: filters to SQL, pages by key."""
+
+import base64
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from receiver.events import DeliveryState
+from receiver.store.base import Page, Query
+from receiver.store.sqlite.rows import clean, micros
+
+T = TypeVar("T")
+
+MOST = 500
+
+_BODY = "LEFT JOIN callbacks AS c ON c.id = e.callback_id"
+_EVENT = "e.seq, e.doc AS event, e.callback_id, c.body"
+
+UNROUTED = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.routed_at IS NULL ORDER BY e.seq LIMIT ?"  # noqa: S608 - constants
+ONE_EVENT = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.id = ?"  # noqa: S608 - constants
+COUNTS = """
+SELECT 'unrouted' AS what, count(*) AS count FROM events WHERE routed_at IS NULL
+UNION ALL SELECT state, count(*) FROM deliveries GROUP BY state
+"""
+
+
+@dataclass(slots=True)
+class _Filter:
+    """Conditions with their values, in order."""
+
+    conditions: list[str] = field(default_factory=lambda: ["1"])
+    values: list[Any] = field(default_factory=list)
+
+    def add(self, condition: str, *values: Any) -> None:
+        self.conditions.append(condition)
+        self.values += [clean(value) if isinstance(value, str) else value for value in values]
+
+    def equal(self, **columns: str | None) -> None:
+        for name, value in columns.items():
+            if value is not None:
+                self.add(f"{name.replace('__', '.')} = ?", value)
+
+    def labels(self, document: str, query: Query) -> None:
+        for key, value in query.labels.items():
+            labelled = f"EXISTS (SELECT 1 FROM json_each({document}, '$.labels') AS l WHERE l.key = ? AND l.value = ?)"  # noqa: S608 - constants
+            self.add(labelled, key, value)
+
+    @property
+    def where(self) -> str:
+        return " AND ".join(self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A statement, its values, the key columns of its rows, and how many rows make a page."""
+
+    sql: str
+    values: tuple[Any, ...]
+    key: tuple[str, ...]
+    size: int
+
+    def page(self, rows: list[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> Page[T]:
+        shown = rows[: self.size]
+        more = len(rows) > self.size
+        cursor = write_cursor([shown[-1][name] for name in self.key]) if more else None
+        return Page([read(row) for row in shown], cursor)
+
+
+def write_cursor(key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, kinds: tuple[type, ...]) -> list[Any]:
+    """The key of the last row of a page. Raises ValueError for what is no cursor of this list."""
+    try:
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, UnicodeError, RecursionError):
+        key = None
+    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
+        raise ValueError("this cursor is none of this list: take `next` of the page before, with the same filters")
+    return key
+
+
+def submissions(query: Query) -> Listing:
+    chosen = _Filter()
+    chosen.equal(s__client=query.client, s__provider=query.provider, s__stage=query.stage, s__id=query.submission_id)
+    _common(chosen, query, "s.search", "s.created_at")
+    chosen.labels("s.doc", query)
+    if query.cursor:
+        chosen.add("(s.created_at, s.id) < (?, ?)", *read_cursor(query.cursor, (int, str)))
+    return _listing(
+        query,
+        f"SELECT s.id, s.created_at, s.doc AS submission, s.ask_at FROM submissions AS s WHERE {chosen.where} "  # noqa: S608 - conditions are ours, values are bound
+        "ORDER BY s.created_at DESC, s.id DESC LIMIT ?",
+        chosen,
+        ("created_at", "id"),
+    )
+
+
+def events(query: Query) -> Listing:
+    chosen = _Filter()
+    _of_event(chosen, query)
+    chosen.equal(e__id=query.event_id)
+    _common(chosen, query, "e.search", "e.received_at")
+    if query.cursor:
+        chosen.add("e.seq < ?", *read_cursor(query.cursor, (int,)))
+    return _listing(
+        query,
+        f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE {chosen.where} ORDER BY e.seq DESC LIMIT ?",  # noqa: S608 - conditions are ours, values are bound
+        chosen,
+        ("seq",),
+    )
+
+
+def events_after(event_id: str | None, query: Query) -> Listing:
+    """Oldest first, from behind an event; behind nothing, or an event that is gone: all that are left."""
+    chosen = _Filter()
+    _of_event(chosen, query)
+    _common(chosen, query, "e.search", "e.received_at")
+    if event_id is not None:
+        chosen.add("e.seq > coalesce((SELECT seq FROM events WHERE id = ?), 0)", event_id)
+    return _listing(
+        query,
+        f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE {chosen.where} ORDER BY e.seq LIMIT ?",  # noqa: S608 - conditions are ours, values are bound
+        chosen,
+        ("seq",),
+    )
+
+
+def deliveries(query: Query) -> Listing:
+    chosen = _Filter()
+    chosen.equal(d__event_id=query.event_id, d__handler=query.handler, d__state=query.state)
+    _of_event(chosen, query)
+    if query.q:
+        needle = query.q.casefold()
+        chosen.add("(instr(e.search, ?) OR instr(lower(d.id || ' ' || d.submission_id), ?))", needle, needle)
+    if query.since:
+        chosen.add("d.created_at >= ?", micros(query.since))
+    if query.cursor:
+        chosen.add("(d.created_at, d.id) < (?, ?)", *read_cursor(query.cursor, (int, str)))
+    return _listing(
+        query,
+        f"SELECT d.* FROM deliveries AS d JOIN events AS e ON e.id = d.event_id WHERE {chosen.where} "  # noqa: S608 - conditions are ours, values are bound
+        "ORDER BY d.created_at DESC, d.id DESC LIMIT ?",
+        chosen,
+        ("created_at", "id"),
+    )
+
+
+def _of_event(chosen: _Filter, query: Query) -> None:
+    chosen.equal(e__client=query.client, e__provider=query.provider, e__stage=query.stage, e__level=query.level)
+    chosen.equal(e__submission_id=query.submission_id)
+    if query.type is not None:
+        chosen.add("e.type GLOB ?", query.type)
+    chosen.labels("e.doc", query)
+
+
+def _common(chosen: _Filter, query: Query, search: str, time: str) -> None:
+    if query.q:
+        chosen.add(f"instr({search}, ?)", query.q.casefold())
+    if query.since:
+        chosen.add(f"{time} >= ?", micros(query.since))
+
+
+def _listing(query: Query, sql: str, chosen: _Filter, key: tuple[str, ...]) -> Listing:
+    size = max(1, min(query.limit, MOST))
+    # One row more than asked for tells whether there is a next page.
+    return Listing(sql, (*chosen.values, size + 1), key, size)
+
+
+def count_all(rows: list[sqlite3.Row]) -> dict[str, int]:
+    """Every word has its number, also where it is none."""
+    return dict.fromkeys(["unrouted", *DeliveryState], 0) | {row["what"]: row["count"] for row in rows}

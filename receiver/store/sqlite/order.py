@@ -1,0 +1,120 @@
+"""The rules between deliveries: who waits for whom, who is superseded, and who goes when another one ends."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from receiver.store.sqlite.rows import COMPLETE, FAILED, UPDATED, to_json
+from receiver.store.sqlite.writer import Ring, Turn
+
+# An `updated` brings what a `complete` lacked: it never stands in for it.
+_STANDS_IN = f"NOT (later.rank >= {UPDATED} AND d.rank IN ({FAILED}, {COMPLETE}))"
+
+_SUPERSEDE = f"""
+UPDATE deliveries AS d SET
+    state = 'discarded', waiting_for = NULL, cause = 'superseded', due_at = NULL, wait_until = NULL,
+    error = 'superseded by ' || (
+        SELECT later.event_type FROM deliveries AS later
+        WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank
+        ORDER BY later.rank DESC LIMIT 1)
+WHERE d.id IN (SELECT value FROM json_each(:ids)) AND d.state IN ('waiting', 'pending') AND EXISTS (
+    SELECT 1 FROM deliveries AS later
+    WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank
+      AND (:even_if_over OR later.state IN ('waiting', 'pending')) AND {_STANDS_IN})
+RETURNING id
+"""  # noqa: S608 - made of constants
+
+_BLOCKED = f"""EXISTS (
+    SELECT 1 FROM deliveries AS earlier
+    WHERE earlier.submission_id = d.submission_id AND earlier.handler = d.handler AND earlier.rank < d.rank
+      AND (earlier.state = 'running' OR (
+          d.rank >= {UPDATED} AND earlier.rank IN ({FAILED}, {COMPLETE})
+          AND earlier.state IN ('waiting', 'pending'))))"""  # noqa: S608 - made of constants
+
+_PLACE = f"""
+UPDATE deliveries AS target SET
+    state = CASE WHEN placed.reason IS NULL THEN 'pending' ELSE 'waiting' END,
+    waiting_for = placed.reason,
+    due_at = CASE WHEN placed.reason IS NULL THEN placed.due_at END,
+    wait_until = NULL, cause = NULL
+FROM (
+    SELECT d.id, given.value AS due_at,
+        CASE WHEN {_BLOCKED} THEN 'order'
+             WHEN d.handler IN (SELECT name FROM handlers) THEN 'pause' END AS reason
+    FROM json_each(?) AS given JOIN deliveries AS d ON d.id = given.key
+) AS placed WHERE target.id = placed.id
+"""  # noqa: S608 - made of constants
+
+_FREED = f"""
+SELECT DISTINCT d.id FROM json_each(?) AS given
+JOIN deliveries AS moved ON moved.id = given.value
+JOIN deliveries AS d ON d.submission_id = moved.submission_id AND d.handler = moved.handler
+WHERE d.waiting_for = 'order' AND NOT {_BLOCKED}
+"""  # noqa: S608 - made of constants
+
+# A need is delivered (2), still open (1), or over without a receipt (0); one that has no delivery is over.
+_NEEDS = """
+SELECT id, stop, state, sum(standing = 2) AS delivered, sum(standing = 1) AS open, count(*) AS total FROM (
+    SELECT d.id, d.stop, d.state, coalesce((
+        SELECT max(CASE n.state WHEN 'delivered' THEN 2 WHEN 'dead' THEN 0 WHEN 'discarded' THEN 0 ELSE 1 END)
+        FROM deliveries AS n WHERE n.event_id = d.event_id AND n.handler = need.value), 0) AS standing
+    FROM deliveries AS d JOIN json_each(d.needs) AS need
+    WHERE d.event_id IN (
+        SELECT moved.event_id FROM json_each(?) AS given JOIN deliveries AS moved ON moved.id = given.value)
+      AND (d.waiting_for = 'need' OR (d.state = 'discarded' AND d.cause = 'need'))
+) GROUP BY id, stop, state
+"""
+
+_DISCARD = """
+UPDATE deliveries SET state = 'discarded', waiting_for = NULL, cause = 'need', due_at = NULL, wait_until = NULL,
+    error = 'a handler that it needs did not deliver'
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+
+
+async def supersede(turn: Turn, ids: Iterable[str], *, even_if_over: bool = False) -> list[str]:
+    """Discards those of the undelivered that a later stage stands in for; `even_if_over`: also one that has ended."""
+    rows = await turn.rows(_SUPERSEDE, {"ids": to_json(list(ids)), "even_if_over": even_if_over})
+    return [row["id"] for row in rows]
+
+
+async def place(turn: Turn, due: Mapping[str, int]) -> None:
+    """Makes deliveries due at these times, or lets them wait for an order or a pause."""
+    if due:
+        await turn.rows(_PLACE, (to_json(dict(due)),))
+        turn.rings.add(Ring.DELIVERIES)
+
+
+async def discard(turn: Turn, ids: Iterable[str]) -> None:
+    """Discards those whose need came to nothing; its late success revives them."""
+    await turn.rows(_DISCARD, (to_json(list(ids)),))
+
+
+async def settle(turn: Turn, moved: Iterable[str]) -> None:
+    """Lets go whoever waited for these deliveries, and whoever waited for those in turn."""
+    ids = list(moved)
+    while ids:
+        given = (to_json(ids),)
+        freed = [row["id"] for row in await turn.rows(_FREED, given)]
+        ready, stopped = _sort_needs(await turn.rows(_NEEDS, given))
+        # A handler that declares `edits` would run once more here for a receipt that came after all.
+        await place(turn, dict.fromkeys([*freed, *ready], turn.now))
+        if stopped:
+            await discard(turn, stopped)
+        ids = stopped
+
+
+def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str]]:
+    """Those that may go, and those that never will."""
+    ready = [row["id"] for row in rows if _is_ready(row)]
+    stopped = [row["id"] for row in rows if row["state"] == "waiting" and row["stop"] and _is_lost(row)]
+    return ready, stopped
+
+
+def _is_ready(row: sqlite3.Row) -> bool:
+    if row["delivered"] == row["total"]:
+        return True
+    return row["state"] == "waiting" and not row["stop"] and row["open"] == 0
+
+
+def _is_lost(row: sqlite3.Row) -> bool:
+    return bool(row["delivered"] + row["open"] < row["total"])

@@ -1,0 +1,183 @@
+"""Records to rows and back. Text from outside is cleaned here, so that it can't spoil a transaction."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, from_json
+
+from receiver.events import EVENT, OWN_KINDS, SUBMISSION, DeliveryState, Event, Result, Submission
+from receiver.handler import RECEIPT, Receipt
+from receiver.store.base import DeliveryRow, WaitReason
+from receiver.tokens import redact_tokens
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# The order of stages at a handler; an `updated` adds its revision. `complete` stands above the `failed` it overrules.
+FAILED, COMPLETE, UPDATED = 3, 4, 5
+_RANKS = {"text": 1, "first": 2, "failed": FAILED, "complete": COMPLETE, "updated": UPDATED}
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def length(duration: timedelta) -> int:
+    """Microseconds."""
+    return duration // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def moment_or_none(value: int | None) -> datetime | None:
+    return None if value is None else moment(value)
+
+
+def micros_or_none(value: datetime | None) -> int | None:
+    return None if value is None else micros(value)
+
+
+def clean(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 can't hold."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def clean_or_none(text: str | None) -> str | None:
+    return None if text is None else clean(text)
+
+
+def dump(adapter: TypeAdapter[T], value: T) -> str:
+    """JSON of a record, lone surrogates replaced."""
+    try:
+        return adapter.dump_json(value).decode()
+    except PydanticSerializationError:
+        return adapter.dump_json(adapter.validate_python(_scrub(adapter.dump_python(value)))).decode()
+
+
+def _scrub(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {_scrub(key): _scrub(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrub(item) for item in value]
+    return value
+
+
+def search_text(first: tuple[str | None, ...], results: tuple[Result, ...]) -> str:
+    """What `q` is looked for in: ids, operation and titles, case folded."""
+    words = [*first, *(result.title for result in results)]
+    return clean("\n".join(word for word in words if word).casefold())
+
+
+def submission_row(submission: Submission) -> tuple[Any, ...]:
+    """The columns of `submissions`, from `id` to `doc`."""
+    words = (submission.id, submission.task_id, submission.operation)
+    return (
+        submission.id,
+        submission.provider,
+        submission.client,
+        submission.stage,
+        clean_or_none(submission.task_id),
+        micros(submission.created_at),
+        micros_or_none(submission.ask_at),
+        search_text(words, submission.results),
+        dump(SUBMISSION, submission),
+    )
+
+
+def read_submission(row: sqlite3.Row) -> Submission:
+    """From the columns `submission` (the document) and `ask_at`, which is set without the document."""
+    submission = SUBMISSION.validate_json(row["submission"])
+    ask_at = moment_or_none(row["ask_at"])
+    return submission if submission.ask_at == ask_at else replace(submission, ask_at=ask_at)
+
+
+def rank(event: Event, revision: int) -> int | None:
+    """Where the event stands among those of its submission; None for what is no fact of a provider's."""
+    kind, _, stage = event.type.partition(".")
+    if kind in OWN_KINDS or event.submission_id is None or stage not in _RANKS:
+        return None
+    return _RANKS[stage] + (revision if stage == "updated" else 0)
+
+
+def fact(event: Event, place: int | None) -> str | None:
+    """The name under which a fact of a submission is kept once."""
+    if place is None:
+        return None
+    stage = event.type.partition(".")[2]
+    return f"{stage}:{place - UPDATED}" if stage == "updated" else stage
+
+
+def event_row(event: Event, revision: int, callback_id: str | None) -> tuple[Any, ...]:
+    """The columns of `events`, from `id` to `doc`. With a callback the raw body is not kept a second time."""
+    place = rank(event, revision)
+    words = (event.id, event.task_id, event.operation)
+    return (
+        event.id,
+        event.type,
+        event.level,
+        event.submission_id,
+        fact(event, place),
+        place,
+        event.provider,
+        event.client,
+        event.stage,
+        micros(event.received_at),
+        callback_id,
+        search_text(words, event.results),
+        dump(EVENT, event if callback_id is None else replace(event, raw=None)),
+    )
+
+
+def read_event(row: sqlite3.Row) -> Event:
+    """From the columns `event` (the document), `callback_id` and `body`."""
+    event = EVENT.validate_json(row["event"])
+    if row["callback_id"] is None or row["body"] is None:
+        return event
+    return replace(event, raw=read_raw(row["body"]))
+
+
+def read_raw(body: bytes) -> Any:
+    """A body as it may be shown: JSON where it is, else text; our callback URLs made useless."""
+    text = redact_tokens(body.decode("utf-8", "replace"))
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return text
+
+
+def read_receipt(text: str | None) -> Receipt | None:
+    return None if text is None else RECEIPT.validate_json(text)
+
+
+def read_delivery(row: sqlite3.Row) -> DeliveryRow:
+    return DeliveryRow(
+        id=row["id"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        submission_id=row["submission_id"],
+        handler=row["handler"],
+        state=DeliveryState(row["state"]),
+        waiting_for=WaitReason(row["waiting_for"]) if row["waiting_for"] else None,
+        attempts=row["attempts"],
+        created_at=moment(row["created_at"]),
+        due_at=moment_or_none(row["due_at"]),
+        receipt=read_receipt(row["receipt"]),
+        error=row["error"],
+    )
+
+
+def to_json(value: Any) -> str:
+    """Plain JSON; lone surrogates stay escaped, so they do no harm."""
+    return json.dumps(value)

@@ -1,0 +1,256 @@
+"""The store in one SQLite file: hands every write to the writer and every look to a reader."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from receiver.events import Event, Submission
+from receiver.handler import ArchivedFile
+from receiver.routing import Plan
+from receiver.stages import Decide
+from receiver.store.base import (
+    Attempt,
+    Bell,
+    Callback,
+    Claim,
+    DeliveryRow,
+    Ended,
+    HandlerState,
+    Limit,
+    Page,
+    Query,
+    StoredFile,
+)
+from receiver.store.bells import LocalBell
+from receiver.store.sqlite import claims, deliveries, due, ends, file, lists, notes, pauses, submissions
+from receiver.store.sqlite.reader import Reader
+from receiver.store.sqlite.rows import (
+    clean,
+    length,
+    micros,
+    moment,
+    moment_or_none,
+    read_delivery,
+    read_event,
+    read_submission,
+)
+from receiver.store.sqlite.writer import Ring, Turn, Writer, each
+
+# Ops are told apart by what they are, so each is made once.
+_CLAIM, _ABANDON = each(claims.claim), each(claims.abandon)
+_REPLAY, _REDELIVER = each(deliveries.replay), each(deliveries.redeliver)
+_PAUSE, _RESUME, _PROBE = each(pauses.pause), each(pauses.resume), each(pauses.probe)
+_SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.heartbeat)
+_EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
+
+_SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
+_BY_TASK = f"{_SUBMISSION} WHERE task_id = ?1 AND (?2 IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC"
+
+
+class SqliteStore:
+    """`exclusive` is for the one process that serves: it holds the lock file. Others may work beside it.
+
+    `now` is the clock; `new_id` makes an id from its prefix.
+    """
+
+    def __init__(
+        self, path: Path, now: Callable[[], datetime], new_id: Callable[[str], str], *, exclusive: bool = True
+    ) -> None:
+        self.outbox: Bell = LocalBell()
+        self.deliveries: Bell = LocalBell()
+        self.asks: Bell = LocalBell()
+        self.now = now
+        self._new_id = new_id
+        self._path = path
+        self._lock = file.Lock(path) if exclusive else None
+        failed = partial(file.unavailable, path)
+        connect = partial(file.connect, path)
+        self._writer = Writer(connect, lambda: micros(now()), failed, self._ring)
+        self._reader = Reader(connect, failed)
+        # Searches may take long: they have a connection of their own.
+        self._searcher = Reader(connect, failed)
+
+    def _ring(self, ring: Ring) -> None:
+        {Ring.OUTBOX: self.outbox, Ring.DELIVERIES: self.deliveries, Ring.ASKS: self.asks}[ring].ring()
+
+    async def open(self) -> None:
+        file.prepare(self._path)
+        if self._lock is not None:
+            self._lock.take()
+        try:
+            for part in (self._writer, self._reader, self._searcher):
+                await part.open()
+            await self._writer.run(_CHECK, self._path)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+        await self._searcher.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    async def migrate(self) -> int:
+        file.prepare(self._path)
+        return await file.migrate(self._path)
+
+    async def ping(self) -> None:
+        await self._writer.run(_PING, None)
+
+    async def setting(self, name: str, make: Callable[[], str]) -> str:
+        return await self._writer.run(_SETTING, notes.Setting(name, make))
+
+    async def change(
+        self, subject: str | Submission, decide: Decide, callback: Callback | None = None
+    ) -> Submission | None:
+        return await self._writer.run(submissions.change, submissions.Wanted(subject, decide, callback))
+
+    async def submission(self, submission_id: str) -> Submission | None:
+        rows = await self._reader.rows(f"{_SUBMISSION} WHERE id = ?", (clean(submission_id),))
+        return read_submission(rows[0]) if rows else None
+
+    async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
+        rows = await self._reader.rows(_BY_TASK, (clean(task_id), provider))
+        return [read_submission(row) for row in rows]
+
+    async def due_asks(self, limit: int, hold: timedelta) -> list[Submission]:
+        return await self._writer.run(_DUE_ASKS, (limit, length(hold)))
+
+    async def next_ask(self) -> datetime | None:
+        rows = await self._reader.rows("SELECT min(ask_at) AS at FROM submissions WHERE ask_at IS NOT NULL")
+        return moment_or_none(rows[0]["at"])
+
+    async def unrouted(self, limit: int) -> list[Event]:
+        return [read_event(row) for row in await self._reader.rows(lists.UNROUTED, (limit,))]
+
+    async def route(self, plans: Sequence[tuple[Event, Sequence[Plan]]]) -> None:
+        await self._writer.run(deliveries.route, deliveries.Routing(plans, self._new_id))
+
+    async def emit(self, events: Sequence[Event]) -> None:
+        await self._writer.run(_EMIT, events)
+
+    async def claim(self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int) -> list[Claim]:
+        return await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), limits, most))
+
+    async def heartbeat(self, claims: Sequence[Claim], lease: timedelta) -> None:
+        await self._writer.run(_HEARTBEAT, notes.Beat(tuple(claims), length(lease)))
+
+    async def end(self, claim: Claim, ended: Ended) -> bool:
+        return await self._writer.run(ends.end, ends.End(claim, ended))
+
+    async def abandon(self, owner: str | None = None) -> int:
+        return await self._writer.run(_ABANDON, owner)
+
+    async def next_due(self, limits: Mapping[str, Limit] | None = None) -> datetime | None:
+        wakes = [(await self._reader.rows(due.WAKES))[0]["at"]]
+        for name, due_at in due.open_handlers(await self._reader.rows(due.PENDING), limits).items():
+            wakes.append(await self._after_rate(name, due_at, (limits or {}).get(name)))
+        known = [at for at in wakes if at is not None]
+        return moment(min(known)) if known else None
+
+    async def _after_rate(self, handler: str, due_at: int, limit: Limit | None) -> int:
+        if limit is None or limit.rate is None:
+            return due_at
+        rows = await self._reader.rows(due.NTH_START, (handler, limit.rate.count - 1))
+        return due.after_rate(due_at, limit, rows[0]["started_at"] if rows else None)
+
+    async def handlers(self) -> list[HandlerState]:
+        rows = await self._reader.rows("SELECT * FROM handlers ORDER BY name")
+        return [
+            HandlerState(
+                name=row["name"],
+                paused_at=moment(row["paused_at"]),
+                reason=row["reason"],
+                probe_at=moment_or_none(row["probe_at"]),
+                probes=row["probes"],
+            )
+            for row in rows
+        ]
+
+    async def pause(self, state: HandlerState, event: Event) -> bool:
+        return await self._writer.run(_PAUSE, pauses.Pause(state, event))
+
+    async def resume(self, name: str, event: Event) -> bool:
+        return await self._writer.run(_RESUME, pauses.Resume(name, event))
+
+    async def probe(self, name: str) -> None:
+        await self._writer.run(_PROBE, name)
+
+    async def redeliver(self, delivery_id: str, *, again: bool = False, new_id: str = "") -> DeliveryRow | None:
+        copy_id = new_id or self._new_id("dlv")
+        return await self._writer.run(_REDELIVER, deliveries.Redelivery(delivery_id, again, copy_id))
+
+    async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool:
+        return await self._writer.run(_REPLAY, deliveries.Replay(event_id, plan, delivery_id))
+
+    async def save_progress(self, claim: Claim, value: Mapping[str, Any]) -> None:
+        await self._writer.run(notes.save_progress, notes.Progress(claim, value))
+
+    async def recall(self, handler: str, submission_id: str) -> dict[str, Any]:
+        rows = await self._reader.rows(
+            "SELECT value FROM memory WHERE handler = ? AND submission_id = ?", (clean(handler), clean(submission_id))
+        )
+        found: dict[str, Any] = json.loads(rows[0]["value"]) if rows else {}
+        return found
+
+    async def remember(self, handler: str, submission_id: str, value: Mapping[str, Any]) -> None:
+        await self._writer.run(notes.remember, notes.Memory(handler, submission_id, value))
+
+    async def submissions(self, query: Query) -> Page[Submission]:
+        listing = lists.submissions(query)
+        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_submission)
+
+    async def events(self, query: Query) -> Page[Event]:
+        listing = lists.events(query)
+        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_event)
+
+    async def events_after(self, event_id: str | None, query: Query) -> list[Event]:
+        listing = lists.events_after(event_id, query)
+        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_event).data
+
+    async def delivery_rows(self, query: Query) -> Page[DeliveryRow]:
+        listing = lists.deliveries(query)
+        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_delivery)
+
+    async def attempts(self, delivery_id: str) -> list[Attempt]:
+        rows = await self._reader.rows(
+            "SELECT * FROM attempts WHERE delivery_id = ? ORDER BY number", (clean(delivery_id),)
+        )
+        return [
+            Attempt(
+                number=row["number"],
+                started_at=moment(row["started_at"]),
+                ended_at=moment_or_none(row["ended_at"]),
+                outcome=row["outcome"],
+                error=row["error"],
+            )
+            for row in rows
+        ]
+
+    async def event(self, event_id: str) -> Event | None:
+        rows = await self._reader.rows(lists.ONE_EVENT, (clean(event_id),))
+        return read_event(rows[0]) if rows else None
+
+    async def file(self, file_id: str) -> StoredFile | None:
+        rows = await self._reader.rows("SELECT * FROM files WHERE id = ?", (clean(file_id),))
+        if not rows:
+            return None
+        names = ("result_id", "role", "key", "size", "sha256", "media_type", "link")
+        archived = ArchivedFile(**{name: rows[0][name] for name in names})
+        return StoredFile(handler=rows[0]["handler"], submission_id=rows[0]["submission_id"], file=archived)
+
+    async def counts(self) -> Mapping[str, int]:
+        return lists.count_all(await self._searcher.rows(lists.COUNTS))
+
+
+async def _check(turn: Turn, path: Path) -> None:
+    """Inside a transaction, so that a file that can't be written is found before the first callback comes."""
+    await file.check_version(turn.db, path)
+
+
+_CHECK = each(_check)

@@ -1,0 +1,210 @@
+"""Changes of submissions: the callback, the new state and the events of one decision, in one transaction."""
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from receiver.events import OWN_KINDS, Event, Submission
+from receiver.stages import Change, Decide
+from receiver.store.base import Callback
+from receiver.store.sqlite.rows import (
+    clean,
+    event_row,
+    micros,
+    read_raw,
+    read_submission,
+    submission_row,
+    to_json,
+)
+from receiver.store.sqlite.writer import Ring, Turn
+
+MOST_BODIES = 100
+MOST_BYTES = 64 * 2**20
+
+_LOAD = """
+SELECT id, doc AS submission, ask_at, callbacks, callback_bytes, callbacks_dropped FROM submissions
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+_KEPT = """
+SELECT c.submission_id, c.sha256, c.id FROM json_each(?) AS wanted
+JOIN callbacks AS c
+  ON c.submission_id = json_extract(wanted.value, '$[0]') AND c.sha256 = json_extract(wanted.value, '$[1]')
+"""
+_SAVE = """
+INSERT INTO submissions (id, provider, client, stage, task_id, created_at, ask_at, search, doc,
+                         callbacks, callback_bytes, callbacks_dropped)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    provider = excluded.provider, client = excluded.client, stage = excluded.stage, task_id = excluded.task_id,
+    ask_at = excluded.ask_at, search = excluded.search, doc = excluded.doc, callbacks = excluded.callbacks,
+    callback_bytes = excluded.callback_bytes, callbacks_dropped = excluded.callbacks_dropped
+"""
+_KEEP = """
+INSERT INTO callbacks (id, submission_id, sha256, via, headers, body, received_at, last_at, count, remark)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
+"""
+_COUNT = "UPDATE callbacks SET count = count + 1, last_at = ? WHERE submission_id = ? AND sha256 = ?"
+_ADD_EVENT = """
+INSERT INTO events (id, type, level, submission_id, fact, rank, provider, client, stage, received_at, callback_id,
+                    search, doc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_DUE = """
+UPDATE submissions SET ask_at = ? WHERE id IN (
+    SELECT id FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?
+) RETURNING id, doc AS submission, ask_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A change that somebody waits for."""
+
+    subject: str | Submission
+    decide: Decide
+    callback: Callback | None
+
+    @property
+    def id(self) -> str:
+        return clean(self.subject if isinstance(self.subject, str) else self.subject.id)
+
+
+@dataclass(slots=True)
+class _Account:
+    """A submission as this transaction sees it, with what is kept of its callbacks."""
+
+    submission: Submission
+    bodies: int = 0
+    size: int = 0
+    dropped: int = 0
+    stored_ask_at: datetime | None = None
+    dirty: bool = False
+
+
+@dataclass(slots=True)
+class _Book:
+    """What one transaction has read and will write."""
+
+    accounts: dict[str, _Account]
+    kept: dict[tuple[str, str], str]
+    fresh: list[tuple[Any, ...]] = field(default_factory=list)
+    repeated: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+async def change(turn: Turn, items: list[Wanted]) -> list[Submission | Exception | None]:
+    """All changes of a batch: read once, decided one after the other, written once."""
+    digests = [hashlib.sha256(item.callback.body).hexdigest() if item.callback else "" for item in items]
+    book = _Book(await _load(turn, items), await _find_kept(turn, items, digests))
+    answers = [_decide(book, item, digest) for item, digest in zip(items, digests, strict=True)]
+    await _write(turn, book)
+    return answers
+
+
+async def _load(turn: Turn, items: list[Wanted]) -> dict[str, _Account]:
+    rows = await turn.rows(_LOAD, (to_json([item.id for item in items]),))
+    return {row["id"]: _read_account(row) for row in rows}
+
+
+def _read_account(row: sqlite3.Row) -> _Account:
+    found = read_submission(row)
+    return _Account(found, row["callbacks"], row["callback_bytes"], row["callbacks_dropped"], found.ask_at)
+
+
+async def _find_kept(turn: Turn, items: list[Wanted], digests: list[str]) -> dict[tuple[str, str], str]:
+    wanted = [(item.id, digest) for item, digest in zip(items, digests, strict=True) if item.callback]
+    if not wanted:
+        return {}
+    rows = await turn.rows(_KEPT, (to_json(wanted),))
+    return {(row["submission_id"], row["sha256"]): row["id"] for row in rows}
+
+
+def _decide(book: _Book, item: Wanted, digest: str) -> Submission | Exception | None:
+    account = book.accounts.get(item.id)
+    if account is None:
+        if isinstance(item.subject, str):
+            return None
+        account = book.accounts[item.id] = _Account(item.subject, dirty=True)
+    duplicate = (item.id, digest) in book.kept
+    try:
+        change = item.decide(account.submission, duplicate)
+    except Exception as error:  # noqa: BLE001 - the callback is kept whatever becomes of it
+        _keep(book, item, digest, "error")
+        return error
+    callback_id = _keep(book, item, digest, change.remark)
+    if change.submission != account.submission:
+        account.submission = change.submission
+        account.dirty = True
+    book.events += [_event(event, change, item.callback, callback_id) for event in change.events]
+    return change.submission
+
+
+def _keep(book: _Book, item: Wanted, digest: str, remark: str) -> str | None:
+    """Keeps the body, or counts it; the id of the row that holds it, None where none does."""
+    callback = item.callback
+    if callback is None:
+        return None
+    received_at = micros(callback.received_at)
+    known = book.kept.get((item.id, digest))
+    if known is not None:
+        book.repeated.append((received_at, item.id, digest))
+        return known
+    account = book.accounts[item.id]
+    account.dirty = True
+    if account.bodies >= MOST_BODIES or account.size + len(callback.body) > MOST_BYTES:
+        account.dropped += 1
+        return None
+    account.bodies += 1
+    account.size += len(callback.body)
+    book.kept[item.id, digest] = callback.id
+    headers = to_json(dict(callback.headers))
+    row = (callback.id, item.id, digest, callback.via, headers, callback.body, received_at, received_at, clean(remark))
+    book.fresh.append(row)
+    return callback.id
+
+
+def _event(event: Event, change: Change, callback: Callback | None, callback_id: str | None) -> tuple[Any, ...]:
+    told_by_callback = callback is not None and (event.raw is None or event.kind not in OWN_KINDS)
+    if not told_by_callback:
+        return event_row(event, change.submission.revision, None)
+    if callback is not None and callback_id is None:
+        # Past the bounds the body is not kept, and the event must carry it itself.
+        event = replace(event, raw=read_raw(callback.body))
+    return event_row(event, change.submission.revision, callback_id)
+
+
+async def _write(turn: Turn, book: _Book) -> None:
+    dirty = [account for account in book.accounts.values() if account.dirty]
+    await turn.many(_SAVE, [_account_row(account) for account in dirty])
+    await turn.many(_KEEP, book.fresh)
+    await turn.many(_COUNT, book.repeated)
+    await turn.many(_ADD_EVENT, book.events)
+    if book.events:
+        turn.rings.add(Ring.OUTBOX)
+    if any(account.submission.ask_at not in (None, account.stored_ask_at) for account in dirty):
+        turn.rings.add(Ring.ASKS)
+
+
+def _account_row(account: _Account) -> tuple[Any, ...]:
+    return (*submission_row(account.submission), account.bodies, account.size, account.dropped)
+
+
+async def add_events(turn: Turn, events: Sequence[Event]) -> None:
+    """Puts events of our own into the outbox; one that is there already stays as it is."""
+    if events:
+        await turn.many(_ADD_EVENT, [event_row(event, 0, None) for event in events])
+        turn.rings.add(Ring.OUTBOX)
+
+
+async def due_asks(turn: Turn, wanted: tuple[int, int]) -> list[Submission]:
+    """At most so many whose time has come, each put off by so many microseconds."""
+    limit, hold = wanted
+    before = "SELECT id, ask_at FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?"
+    order = {row["id"]: row["ask_at"] for row in await turn.rows(before, (turn.now, limit))}
+    if not order:
+        return []
+    rows = await turn.rows(_DUE, (turn.now + hold, turn.now, limit))
+    return [read_submission(row) for row in sorted(rows, key=lambda row: order[row["id"]])]

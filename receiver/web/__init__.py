@@ -1,0 +1,1 @@
+"""What every HTTP module shares: who is asking, problems as answers, capped bodies, list parameters."""

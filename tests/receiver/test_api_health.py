@@ -1,0 +1,71 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from receiver.api.health import worst
+from receiver.api.parts import Check, Finding, Health
+from tests.support.api import APP, Api, make_api
+
+
+@pytest.fixture
+def api() -> Api:
+    return make_api()
+
+
+def check(health: Health) -> Check:
+    async def look() -> Finding:
+        return Finding("disk", health, "Free some space.")
+
+    return look
+
+
+async def broken() -> Finding:
+    raise RuntimeError("hunter2")
+
+
+async def hanging() -> Finding:
+    found: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+    return await found
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    ("checks", "status", "word"),
+    [
+        ([], 200, "ok"),
+        ([check(Health.OK), check(Health.WARN)], 200, "warn"),
+        ([check(Health.FAIL), check(Health.WARN)], 503, "fail"),
+        ([check(Health.OK), broken], 503, "fail"),
+        ([hanging], 503, "fail"),
+    ],
+    ids=["none", "warn", "fail", "broken", "hanging"],
+)
+async def test_anyone_learns_the_health_but_no_details(
+    api: Api, path: str, checks: list[Check], status: int, word: str
+) -> None:
+    api.parts = replace(api.parts, alive=checks, ready=checks, check_time=0.0)
+
+    for headers in ([], APP, [("authorization", "Bearer wrong")]):
+        answered = await api.get(path, headers=headers)
+
+        assert (answered.status, answered.json()) == (status, {"status": word})
+
+
+async def test_admin_learns_what_is_wrong(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.parts = replace(api.parts, alive=[check(Health.WARN), broken], ready=[check(Health.OK)])
+
+    alive, ready = await api.get("/healthz"), await api.get("/readyz")
+
+    assert alive.json()["checks"] == [
+        {"name": "disk", "status": "warn", "detail": "Free some space."},
+        {"name": "broken", "status": "fail", "detail": "The check itself failed with RuntimeError."},
+    ]
+    assert (ready.status, ready.json()["checks"][0]["status"]) == (200, "ok")
+    assert "hunter2" not in caplog.text
+
+
+def test_worst_finding_counts() -> None:
+    found = [Finding("a", Health.WARN), Finding("b", Health.FAIL), Finding("c")]
+
+    assert (worst([]), worst(found)) == (Health.OK, Health.FAIL)
