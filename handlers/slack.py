@@ -106,7 +106,7 @@ class Slack(Handler):
 def compose(delivery: Delivery) -> dict[str, Any]:
     """The message about an event: blocks, and `text` for notifications and screen readers."""
     event = delivery.event
-    headline = _headline(delivery)
+    headline = one_line(_headline(delivery))
     body = _problem(event) if event.kind in OWN_KINDS else _news(delivery)
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": shorten(headline, _HEADER_MOST)}},
@@ -131,7 +131,11 @@ def _headline(delivery: Delivery) -> str:
 
 
 def _noun(event: Event) -> str:
-    return _NOUNS.get(event.kind) or one_line(event.operation or "").replace("_", " ").capitalize() or "A submission"
+    return _NOUNS.get(event.kind) or _words(event.operation or "") or "A submission"
+
+
+def _words(name: str) -> str:
+    return one_line(name.replace("_", " ")).capitalize()
 
 
 def _title(result: Result) -> str:
@@ -200,7 +204,7 @@ def _links(delivery: Delivery, result: Result) -> tuple[list[str], bool]:
     expires = False
     for file in _worth_a_link(result.files):
         archived = delivery.archived(result.id, file.role)
-        label = _LABELS.get(file.role) or one_line(file.role).replace("_", " ").capitalize() or "File"
+        label = _LABELS.get(file.role) or _words(file.role) or "File"
         link = slack_link(archived or file.url, shorten(label, 40))
         shown = link if archived else f"{link} (expires)"
         if link.startswith("<") and len(_BETWEEN.join([*links, shown])) <= _LINKS_MOST:

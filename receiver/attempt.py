@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.errors import Outcome, PermanentFailure, TargetFailure, TemporaryFailure
-from receiver.events import OWN_KINDS, Event, Failure, Level, Via
+from receiver.events import Event, Failure, Level, Via
 from receiver.handler import Delivery, Handler, Receipt
 from receiver.outbound import Http, Media, redact
 from receiver.retries import next_delay, probe_delay
@@ -124,7 +124,7 @@ def _resumed(claim: Claim, tools: Tools) -> Event | None:
 
 def _alarm(claim: Claim, type_: str, reason: str, tools: Tools) -> Event | None:
     """The problem event that goes with an outcome. The delivery of an alarm makes none, nor does a simulated one."""
-    if claim.event.kind in OWN_KINDS or claim.event.via is Via.SIMULATED:
+    if claim.event.level is Level.PROBLEM or claim.event.via is Via.SIMULATED:
         return None
     advice = {
         "delivery.dead": f"Mend the cause, then: receiver redeliver {claim.id}",

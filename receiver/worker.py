@@ -25,13 +25,17 @@ _MOST_AT_ONCE = 200
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
-    """Runs until `stop` is called, then lets running attempts end for `grace` and gives the others back."""
+    """Runs until `stop` is called, then lets running attempts end for `grace` and gives the others back.
+
+    `pause` is how many seconds a loop rests after a failure.
+    """
 
     owner: str
     handlers: Mapping[str, Handler]
     routes: Sequence[Route]
     tools: Tools
     grace: timedelta = timedelta(seconds=8)
+    pause: float = 1.0
     _running: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,10 +65,10 @@ class Worker:
                 await turn()
             except StoreError as error:
                 logger.warning("%s waits for the database: %s", turn.__name__, error)
-                await asyncio.sleep(1)
+                await asyncio.sleep(self.pause)
             except Exception:  # a loop must outlive whatever one turn of it meets
                 logger.exception("%s failed and goes on", turn.__name__)
-                await asyncio.sleep(1)
+                await asyncio.sleep(self.pause)
 
     async def _route(self) -> None:
         store = self.tools.store

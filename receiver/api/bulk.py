@@ -11,7 +11,7 @@ from receiver.api.deliveries import delivery_json
 from receiver.api.lists import listed
 from receiver.api.parts import Parts
 from receiver.errors import Rejection
-from receiver.events import Event, Via
+from receiver.events import OWN_KINDS, Event, Via
 from receiver.routing import Plan
 from receiver.store.base import Page, Query
 from receiver.web.answers import json_answer
@@ -52,7 +52,7 @@ class Bulk:
         page = await self._events(body)
         made = []
         for event in page.data:
-            if not await self._is_new(event, body.handler):
+            if not _may_have(event, body) or await self._had(event, body.handler):
                 continue
             delivery_id = None if body.dry_run else self._parts.new_id("dlv")
             if delivery_id is None or await self._store.replay(event.id, Plan(handler=body.handler), delivery_id):
@@ -73,12 +73,9 @@ class Bulk:
         event = await self._store.event(body.event_id)
         return Page([event] if event else [], None)
 
-    async def _is_new(self, event: Event, handler: str) -> bool:
-        """Whether this handler never had the event and may: no alarm about itself, nothing simulated."""
-        if event.about == handler or event.via is Via.SIMULATED:
-            return False
-        had = await self._store.delivery_rows(Query(event_id=event.id, handler=handler, limit=1))
-        return not had.data
+    async def _had(self, event: Event, handler: str) -> bool:
+        page = await self._store.delivery_rows(Query(event_id=event.id, handler=handler, limit=1))
+        return bool(page.data)
 
     def _query(self, body: RedeliveriesBody | ReplaysBody) -> Query:
         filters = body.model_dump(exclude={"dry_run", "since"})
@@ -86,3 +83,10 @@ class Bulk:
             # The handler is where the events go, not what they are chosen by.
             del filters["handler"]
         return Query(since=read_since(body.since, self._store.now()), **filters)
+
+
+def _may_have(event: Event, body: ReplaysBody) -> bool:
+    """As for routes: no handler gets an alarm about itself or what is simulated, nor our own types unless named."""
+    if event.about == body.handler or event.via is Via.SIMULATED:
+        return False
+    return event.kind not in OWN_KINDS or bool(body.type or body.level or body.event_id)

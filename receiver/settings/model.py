@@ -45,7 +45,7 @@ def _public_url(text: str) -> str:
 
 def _url_pattern(text: str) -> str:
     if "*" in _split_url(text).netloc:
-        raise ValueError("may hold * only in its path: https://app.example.com/hooks/*")
+        raise ValueError("must hold * only in its path: https://app.example.com/hooks/*")
     return text
 
 
@@ -163,7 +163,7 @@ class Bounds(Section):
         if self.min is None and self.max is None:
             raise ValueError("is empty; write {min: 60s}, {max: 4m} or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("has a min above its max, which no result can meet")
+            raise ValueError("has a min above its max, which no result can meet; swap them")
         return self
 
 

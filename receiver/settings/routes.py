@@ -61,7 +61,7 @@ def _gathered(raw: dict[str, Any], at: KeyPath, context: _Routes) -> dict[str, A
     """The `when:` with its `labels.x` keys under `labels`, where the model has them."""
     lines = context.reading.mistakes.lines
     if "labels" in raw:
-        context.reading.mistakes.add((*at, "labels"), "is written as labels.x: value, a key for each label")
+        context.reading.mistakes.add((*at, "labels"), "is no key of its own; write labels.x: value for each label x")
     found: dict[str, Any] = {key: value for key, value in raw.items() if not key.startswith("labels")}
     labels = {key.removeprefix(_LABEL): value for key, value in raw.items() if key.startswith(_LABEL)}
     for label in labels:

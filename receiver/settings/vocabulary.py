@@ -72,7 +72,7 @@ def reachable_types(pattern: str) -> tuple[str, ...]:
 def _type_complaint(pattern: str) -> str:
     meant = next((known for known in OWN_TYPES if Globs((pattern,)).match(known)), None)
     if meant:
-        return f"matches nothing: types of our own want the part before the dot written out, as in {meant}"
+        return f"matches nothing; for a type of our own write out the part before the dot, as in {meant}"
     near = suggestion(pattern, (*_PROVIDER_TYPES, *OWN_TYPES))
     if more := _more_than_globs(pattern):
         return more
@@ -86,5 +86,5 @@ def _type_complaint(pattern: str) -> str:
 
 def _more_than_globs(pattern: str) -> str | None:
     if _MORE_THAN_GLOBS.search(pattern):
-        return "matches nothing: only * and ? are wildcards, and several values are a list: [a, b]"
+        return "matches nothing; only * and ? are wildcards, and several values are written as a list: [a, b]"
     return None

@@ -39,7 +39,7 @@ def parse(text: str, mistakes: Mistakes) -> Any:
     except YAMLError:
         mistakes.add((), "holds a character that YAML does not allow; remove control characters")
     except RecursionError:
-        mistakes.add((), "is nested too deeply, or an alias stands inside its own anchor")
+        mistakes.add((), "is nested too deeply, or an alias stands inside its own anchor; write it out")
     return None
 
 

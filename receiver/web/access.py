@@ -50,7 +50,7 @@ class AdminDoor:
 
 
 class Access:
-    """Tells who is asking, from `Authorization: Bearer …` or, without that header, from a dashboard session.
+    """Tells who is asking, from `Authorization: Bearer …` or, without a bearer token, from a dashboard session.
 
     Raises ValueError where a token is empty or stands for two. `key` is random and for this process alone.
     """
@@ -71,7 +71,7 @@ class Access:
         """Raises Rejection: 401, or 429 where too many wrong passwords are being checked."""
         presented = bearer(connection.headers)
         if presented is None:
-            if "authorization" not in connection.headers and self._admin.session and self._admin.session(connection):
+            if self._admin.session and self._admin.session(connection):
                 return Identity(admin=True)
             raise _unauthenticated()
         identity = self._find(self._digest(presented)) or await self._verify(presented)

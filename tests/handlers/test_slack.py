@@ -227,7 +227,7 @@ def test_cover_is_shown_only_where_slack_can_fetch_it(url: str, shown: bool) -> 
 
 
 @pytest.mark.parametrize("title", HOSTILE_TITLES.values(), ids=HOSTILE_TITLES)
-@pytest.mark.parametrize("kind", ["music.complete", "lyrics.complete", "music.failed", "submission.lost"])
+@pytest.mark.parametrize("kind", ["music.complete", "lyrics.complete", "music.failed", "provider.silent"])
 def test_hostile_title_stays_text(title: str, kind: str) -> None:
     message = compose(make_hostile(kind, title, f"https://cdn.example.com/{title}"))
     judge(message)

@@ -92,6 +92,7 @@ async def test_filters_reach_the_store(api: Api) -> None:
         ("/v1/submissions", "stage=done", "complete"),
         ("/v1/submissions", "limit=1000", "200"),
         ("/v1/submissions", "cursor=forged", "next"),
+        ("/v1/deliveries", "cursor=huge", "next"),
         ("/v1/submissions/sub_1", "wait=x&providr=y", "'providr'"),
         ("/v1/events", "handler=team", "'handler'"),
         ("/v1/events", "level=loud", "problem"),

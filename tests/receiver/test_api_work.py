@@ -109,6 +109,19 @@ async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) ->
     assert api.store.queries[0] == Query(type="music.complete", labels={"a": "b"}, limit=100)
 
 
+@pytest.mark.parametrize(
+    ("named", "made"),
+    [({"since": "1d"}, 0), ({"type": "handler.paused"}, 1), ({"level": "problem"}, 1), ({"event_id": "evt_1"}, 1)],
+    ids=str,
+)
+async def test_own_types_are_replayed_only_where_they_are_named(api: Api, named: dict[str, str], made: int) -> None:
+    api.store.happened = [event("evt_1", type="handler.paused", about="mail")]
+
+    answered = await api.post("/v1/replays", {"handler": "team", **named})
+
+    assert len(answered.json()["data"]) == len(api.store.replayed) == made
+
+
 @pytest.mark.parametrize(("event_id", "made"), [("evt_2", 1), ("evt_9", 0)])
 async def test_one_event_is_replayed_by_its_id(api: Api, event_id: str, made: int) -> None:
     api.store.happened = [event("evt_1"), event("evt_2")]

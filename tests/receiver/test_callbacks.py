@@ -36,6 +36,11 @@ def app(intake: FakeIntake, patience: float = 30.0) -> ASGIApp:
     return application([Callbacks(SIGNER, intake, LIMIT, patience).route()])
 
 
+def bare(intake: FakeIntake) -> ASGIApp:
+    """The endpoint with nothing around it."""
+    return Callbacks(SIGNER, intake, LIMIT).route()
+
+
 def post(path: str = f"/callbacks/{TOKEN}", body: bytes = b"{}", messages: Sequence[Message] | None = None) -> Ask:
     return Ask(path, "POST", headers=[("content-type", "application/json")], body=body, messages=messages)
 
@@ -156,7 +161,9 @@ async def test_announced_size_over_the_limit_is_refused_unread_and_recorded() ->
     assert (intake.refused, intake.received) == ([(f"sub_{HEX}", 101)], [])
 
 
-@pytest.mark.parametrize("announced", [[], [("content-length", "5")], [("content-length", "-1")]], ids=str)
+@pytest.mark.parametrize(
+    "announced", [[], [("content-length", "5")], [("content-length", "-1")], [("content-length", "five")]], ids=str
+)
 async def test_reading_stops_at_the_limit(announced: list[tuple[str, str]]) -> None:
     intake = FakeIntake()
     messages = [part(b"x" * 60, more=True), part(b"x" * 60, more=True), part(b"x" * 60, more=True), part(b"")]
@@ -173,9 +180,10 @@ async def test_caller_who_goes_away_leaves_nothing_behind(
 ) -> None:
     intake = FakeIntake()
 
-    answered = await ask(app(intake), post(messages=[*before, DISCONNECT]))
+    for whole in (app(intake), bare(intake)):
+        answered = await ask(whole, post(messages=[*before, DISCONNECT]))
 
-    assert (answered.status, intake.received, caplog.records) == (0, [], [])
+        assert (answered.status, intake.received, caplog.records) == (0, [], [])
 
 
 async def test_body_that_does_not_arrive_is_given_up() -> None:

@@ -189,6 +189,8 @@ async def test_redirects_are_followed_and_the_last_address_is_told(media: Media,
         download, body = await fetch(media)
     assert (download.url, body) == ("http://cdn.example/c d", b"x")
     assert [seen.target for seen in peer.seen] == ["/a.mp3", "/b?sig=a%2Bb", "/c%20d"]
+    # An answer that is left open would hold one of the pool's places for ever.
+    assert all(connection.is_idle() for connection in media._transport._pool.connections)
     assert set(internet.lookups) == {"songs.example", "cdn.example"}
 
 

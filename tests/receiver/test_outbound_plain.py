@@ -104,6 +104,8 @@ async def test_body_at_the_limit_passes_and_one_byte_more_does_not(http: Http) -
         assert len((await http.request("GET", peer.url)).body) == 1000
         with pytest.raises(TooLarge):
             await http.request("GET", peer.url)
+        # What is left of the answer must not stay on a connection that is counted as in use.
+        assert http._transport._pool.connections == []
 
 
 async def test_redirect_is_answered_as_it_is_and_not_followed(http: Http) -> None:
@@ -215,8 +217,8 @@ async def test_body_that_got_stuck_half_way_is_unreachable(http: Http, streamed:
     done, large = asyncio.Event(), b"x" * 2**25
     async with await asyncio.start_server(ignore, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
+        content = chunks(large) if streamed else large
         with pytest.raises(Unreachable) as caught:
-            content = chunks(large) if streamed else large
             await http.request("POST", f"http://127.0.0.1:{port}/", content=content, timeout=SOON)
         done.set()
     assert type(caught.value) is Unreachable
@@ -225,6 +227,20 @@ async def test_body_that_got_stuck_half_way_is_unreachable(http: Http, streamed:
 async def test_refused_connection_was_not_sent(http: Http, closed_port: int) -> None:
     with pytest.raises(NotSent, match=r"^127\.0\.0\.1 refuses connections$"):
         await http.request("POST", f"http://127.0.0.1:{closed_port}/s3cret", content=b"x")
+
+
+async def test_name_whose_every_address_refuses_was_not_sent(
+    http: Http, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    def find(*_: object, **__: object) -> list[object]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, closed_port))
+            for address in ("127.0.0.1", "127.0.0.2")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    with pytest.raises(NotSent, match=r"^api\.example refuses connections$"):
+        await http.request("POST", f"http://api.example:{closed_port}/", content=b"x")
 
 
 async def test_name_that_does_not_resolve_was_not_sent(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

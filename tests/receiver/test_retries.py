@@ -71,7 +71,7 @@ def test_status_calls_back_off_to_a_quarter_of_an_hour() -> None:
 def test_late_status_calls_come_every_15_to_30_minutes(asks: int, jitter: float) -> None:
     delay = ask_delay(asks, timedelta(0), jitter)
     assert delay is not None
-    assert timedelta(minutes=15) <= delay < timedelta(minutes=30)
+    assert timedelta(minutes=15) <= delay <= timedelta(minutes=30)
 
 
 @given(asks=st.integers(0, 500), waited=st.timedeltas(timedelta(0), timedelta(hours=60)), jitter=JITTER)

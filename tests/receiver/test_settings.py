@@ -224,7 +224,10 @@ def test_the_env_file_beside_the_configuration_is_read(tmp_path: Path, line: str
 
 def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("URL=https://file.example.com\n", encoding="utf-8")
-    assert loaded(tmp_path, "public_url: ${URL}\n", URL="https://real.example.com").public_url == "https://real.example.com"
+    assert (
+        loaded(tmp_path, "public_url: ${URL}\n", URL="https://real.example.com").public_url
+        == "https://real.example.com"
+    )
 
 
 PUBLIC_URLS = [

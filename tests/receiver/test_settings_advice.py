@@ -48,7 +48,12 @@ CHANGES = [
     ("short password", "a long password", "short", "admin.password: is short"),
     ("unused handler", "handlers: [archive]", "handlers: [problems]", "handlers.archive: no route names it"),
     ("alarms unheard", "{level: problem}", "{stage: failed}", "handlers.archive: its alarms have nowhere to go"),
-    ("alarms to itself", "handlers: [problems]", "handlers: [archive]", "handlers.archive: its alarms have nowhere to go"),
+    (
+        "alarms to itself",
+        "handlers: [problems]",
+        "handlers: [archive]",
+        "handlers.archive: its alarms have nowhere to go",
+    ),
 ]
 
 

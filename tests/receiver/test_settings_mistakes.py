@@ -46,7 +46,7 @@ FILES = [
     ("only comments", b"# nothing\n", "is empty; `receiver init` writes an example"),
     ("a text", b"hello\n", "must be a mapping with keys such as `routes:`; `receiver init` writes an example"),
     ("control character", b"a: \x01\n", "holds a character that YAML does not allow; remove control characters"),
-    ("deep", b"[" * 5000, "is nested too deeply, or an alias stands inside its own anchor"),
+    ("deep", b"[" * 5000, "is nested too deeply, or an alias stands inside its own anchor; write it out"),
 ]
 
 
@@ -140,7 +140,9 @@ SECRET_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("content", "expected"), [row[1:] for row in SECRET_FILES], ids=[row[0] for row in SECRET_FILES])
+@pytest.mark.parametrize(
+    ("content", "expected"), [row[1:] for row in SECRET_FILES], ids=[row[0] for row in SECRET_FILES]
+)
 def test_a_secret_file_that_holds_no_secret_is_one_mistake(
     tmp_path: Path, content: bytes | None, expected: str
 ) -> None:

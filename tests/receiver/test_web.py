@@ -236,23 +236,38 @@ async def test_flood_of_guesses_is_held_off() -> None:
     known = await door.identify(connection("Bearer w"))
     go_on.set()
     await asyncio.gather(*guesses, return_exceptions=True)
+    with pytest.raises(Rejection, match="401"):
+        await door.identify(connection("Bearer later"))
 
     assert (raised.value.status, raised.value.headers) == (429, {"retry-after": "2"})
     assert known == Identity(client="web")
 
 
-async def test_session_opens_the_admin_door_only_without_a_bearer() -> None:
+async def test_session_opens_the_admin_door_only_without_a_bearer_token() -> None:
     door = access(AdminDoor(session=lambda conn: conn.headers["cookie"] == "session=good"))
 
     assert await door.identify(connection(cookie="session=good")) == Identity(admin=True)
+    assert await door.identify(connection("Basic a-proxy", cookie="session=good")) == Identity(admin=True)
     assert await door.identify(connection("Bearer w", cookie="session=good")) == Identity(client="web")
     for asking in (connection(cookie="session=bad"), connection("Bearer wrong", cookie="session=good")):
         with pytest.raises(Rejection, match="401"):
             await door.identify(asking)
 
 
-def test_bearer_is_read_as_the_bytes_that_came() -> None:
-    assert bearer(Headers(raw=[(b"authorization", b"Bearer \xc3\xa9")])) == b"\xc3\xa9"
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (b"Bearer \xc3\xa9", b"\xc3\xa9"),
+        (b"bearer  x y ", b"x y"),
+        (b"Bearer " + b"x" * 1024, b"x" * 1024),
+        (b"Bearer " + b"x" * 1025, None),
+        (b"Bearer ", None),
+        (b"Basic x", None),
+    ],
+    ids=lambda value: ascii(value)[:16],
+)
+def test_bearer_is_read_as_the_bytes_that_came(value: bytes, token: bytes | None) -> None:
+    assert bearer(Headers(raw=[(b"authorization", value)])) == token
 
 
 @pytest.mark.parametrize(

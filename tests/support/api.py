@@ -113,6 +113,8 @@ class FakeStore:
     def _note(self, query: Query) -> None:
         if query.cursor == "forged":
             raise ValueError
+        if query.cursor == "huge":
+            raise OverflowError
         self.queries.append(query)
 
 

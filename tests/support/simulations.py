@@ -92,7 +92,7 @@ async def bench(*statuses: int | None, api_key: str | None = None, **script: Any
     transport = httpx2.ASGITransport(simulator.app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://suno.test") as client:
         yield Bench(simulator, client, receiver, pauses)
-    await simulator.close()
+    await asyncio.wait_for(simulator.close(), 5)
 
 
 async def never(seconds: float) -> None:

@@ -1,0 +1,134 @@
+"""The two load generators: `wrk` for as many callbacks as go through, and a paced client for a fixed rate."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.common import Cores, Server
+from bench.seeds import BODY, Seed, around_task, write_seeds
+from bench.wire import Client, connect, post
+
+_CONNECTIONS = 64
+_MARK = "BENCH "
+_PARTS = 'table.concat({{"{0}"}}, "")'
+
+# Every request takes the next line of the file; `taken` past its length would mean callbacks that were sent before.
+_SCRIPT = """\
+local paths, tasks, taken = {{}}, {{}}, 0
+local parts = {{ {parts} }}
+
+function init(arguments)
+  for path, task in io.open({file}):read("*a"):gmatch("(%S+) (%S+)\\n") do
+    paths[#paths + 1], tasks[#tasks + 1] = path, task
+  end
+end
+
+function request()
+  taken = taken + 1
+  local at = (taken - 1) % #paths + 1
+  return "POST " .. paths[at] .. " HTTP/1.1\\r\\nHost: loopback\\r\\nContent-Type: application/json\\r\\n" ..
+    "Content-Length: {length}\\r\\n\\r\\n" .. table.concat(parts, tasks[at])
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    '{mark}{{"requests": %d, "us": %d, "failed": %d, "p50_us": %d, "p99_us": %d}}\\n',
+    summary.requests, summary.duration,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one run of wrk found. `cpu_us` is processor time of the server per request."""
+
+    requests: int
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    waited: float
+
+
+def require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed. On Debian: apt-get update && apt-get install -y wrk")
+
+
+def blast(server: Server, seeds: Sequence[Seed], place: Path, seconds: int, cores: Cores) -> Round:
+    """As many callbacks as go through on 64 connections. Raises SystemExit where one of them failed."""
+    script = place / "callbacks.lua"
+    write_seeds(place / "seeds.txt", seeds)
+    script.write_text(_write_script(place / "seeds.txt"))
+    address = f"http://{server.host}:{server.port}"
+    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), address]
+    cpu_before, waited_before = server.cpu_s(), server.waited_s()
+    # Children inherit the load's core.
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    cpu, waited = server.cpu_s() - cpu_before, server.waited_s() - waited_before
+    line = next((line for line in said.splitlines() if line.startswith(_MARK)), None)
+    if line is None:
+        raise SystemExit(f"wrk said nothing that can be read:\n{said}")
+    found = json.loads(line.removeprefix(_MARK))
+    if found["failed"]:
+        raise SystemExit(f"{found['failed']} callbacks failed:\n{said}\n{server.log.read_text()[-2000:]}")
+    requests, elapsed = found["requests"], found["us"] / 1e6
+    return Round(
+        requests=requests,
+        per_s=requests / elapsed,
+        p50_ms=found["p50_us"] / 1000,
+        p99_ms=found["p99_us"] / 1000,
+        cpu_us=cpu / max(requests, 1) * 1e6,
+        waited=waited / elapsed,
+    )
+
+
+def _write_script(seeds: Path) -> str:
+    parts = ", ".join(json.dumps(part) for part in around_task())
+    length = len(BODY.encode())
+    return _SCRIPT.format(parts=parts, file=json.dumps(str(seeds)), length=length, mark=_MARK)
+
+
+async def pace(server: Server, seeds: Sequence[Seed], per_s: int) -> list[float]:
+    """One callback for each seed at a fixed rate, whatever the server does; latencies in ms from the scheduled time.
+
+    Raises SystemExit where one is not answered 200.
+    """
+    idle: asyncio.Queue[Client] = asyncio.Queue()
+    clients = [await connect(server.host, server.port) for _ in range(_CONNECTIONS)]
+    for client in clients:
+        idle.put_nowait(client)
+    loop = asyncio.get_running_loop()
+    start = loop.time() + 0.1
+    async with asyncio.TaskGroup() as group:
+        sent = [
+            group.create_task(_send_at(start + number / per_s, post(seed.path, seed.body()), idle))
+            for number, seed in enumerate(seeds)
+        ]
+    for client in clients:
+        client.close()
+    return [task.result() for task in sent]
+
+
+async def _send_at(due: float, request: bytes, idle: asyncio.Queue[Client]) -> float:
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(due - loop.time())
+    client = await idle.get()
+    answer = await client.send(request)
+    took = loop.time() - due
+    idle.put_nowait(client)
+    if answer.status != 200:
+        raise SystemExit(f"a callback was answered {answer.status}")
+    return took * 1000
+
+
+def core_note(cores: Cores) -> str:
+    return f"server on core {cores.server}, load on core {cores.load}, {os.getloadavg()[0]:.1f} load"

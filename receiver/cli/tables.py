@@ -1,0 +1,94 @@
+"""Rows as text: aligned and whole in a pipe, fitted to the width of a terminal. Ids are never cut: they get copied."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from handlers.text import one_line
+
+Row = Mapping[str, Any]
+
+_GAP = 2
+_ROOMY = 120
+_LEAST = 6
+_STYLES = {
+    "complete": "green",
+    "delivered": "green",
+    "failed": "red",
+    "dead": "red",
+    "rejected": "red",
+    "lost": "red",
+    "problem": "yellow",
+    "unknown": "yellow",
+    "discarded": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`roomy` columns are left out on a narrow terminal; a `flexible` one gives way to the others."""
+
+    name: str
+    read: Callable[[Row], str]
+    roomy: bool = False
+    flexible: bool = False
+
+
+def moment(text: str | None, form: str = "%m-%d %H:%M:%S") -> str:
+    """A time of the API in this machine's zone."""
+    return datetime.fromisoformat(text).astimezone().strftime(form) if text else ""
+
+
+def show(console: Console, rows: Sequence[Row], columns: Sequence[Column], note: Callable[[Row], str]) -> None:
+    """Prints the rows; `note` is a line below a row where its roomy columns are left out."""
+    width = console.width if console.is_terminal else None
+    chosen = [column for column in columns if width is None or width >= _ROOMY or not column.roomy]
+    notes = [note(row) if len(chosen) < len(columns) else "" for row in rows]
+    for line in lines(rows, chosen, width):
+        console.print(line, soft_wrap=True)
+        # The first line is the head.
+        if len(notes) and line is not None and (said := notes.pop(0) if line.style != "bold" else ""):
+            console.print(Text(f"  {one_line(said)}", style="dim"), no_wrap=True, overflow="ellipsis")
+
+
+def lines(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> list[Text]:
+    """A head and a line for each row, at most `width` cells wide where the columns that don't give way allow it."""
+    cells = [[one_line(column.read(row)) for column in columns] for row in rows]
+    heads = [column.name for column in columns]
+    widths = _widths([heads, *cells], columns, width)
+    return [Text(_join(heads, widths), style="bold"), *(_line(row, widths) for row in cells)]
+
+
+def _widths(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int | None) -> list[int]:
+    widths = [max(cell_len(row[number]) for row in cells) for number in range(len(columns))]
+    if width is None:
+        return widths
+    for number, column in enumerate(columns):
+        excess = sum(widths) + _GAP * (len(widths) - 1) - width
+        if column.flexible and excess > 0:
+            widths[number] = max(_LEAST, widths[number] - excess)
+    return widths
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> Text:
+    line = Text()
+    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        last = number == len(cells) - 1
+        line.append(_fitted(cell, width, last=last), style=_STYLES.get(cell, ""))
+        line.append("" if last else " " * _GAP)
+    return line
+
+
+def _join(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return _line(cells, widths).plain
+
+
+def _fitted(cell: str, width: int, *, last: bool) -> str:
+    if cell_len(cell) > width:
+        return set_cell_size(cell, width - 1) + "…"
+    return cell if last else set_cell_size(cell, width)

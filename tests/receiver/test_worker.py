@@ -1,0 +1,256 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import PrivateAttr
+
+from receiver.errors import StoreUnavailable
+from receiver.events import Event, Stage
+from receiver.handler import Delivery, Handler, Receipt, TargetFailure, TemporaryFailure
+from receiver.routing import Globs, Match, Plan, Route, Step
+from receiver.stages import Report, reported
+from receiver.worker import Worker
+from tests.support.kit import Kit, kit
+from tests.support.stages import complete, first, moment, text
+
+Does = Callable[[Delivery], Awaitable[Receipt | None]]
+REPORTS = {Stage.TEXT: text, Stage.FIRST: first, Stage.COMPLETE: complete}
+
+
+class Recording(Handler):
+    """Notes what it gets; then does what the test says."""
+
+    type: Literal["recording"] = "recording"
+    _seen: list[Delivery] = PrivateAttr(default_factory=list)
+    _does: Does | None = PrivateAttr(default=None)
+
+    @property
+    def seen(self) -> list[Delivery]:
+        return self._seen
+
+    async def handle(self, delivery: Delivery) -> Receipt | None:
+        self._seen.append(delivery)
+        return await self._does(delivery) if self._does else None
+
+
+def recording(does: Does | None = None, **fields: Any) -> Recording:
+    made = Recording(**fields)
+    made._does = does
+    return made
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Kit]:
+    async with kit(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[None]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await task
+
+
+async def until(true: Callable[[], Any]) -> None:
+    """Waits for something that another task brings about; bounded."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.005)
+
+
+async def until_due(house: Kit, true: Callable[[], Any]) -> None:
+    """As `until`, for what the moved clock made due: nobody rings for that."""
+
+    def ring_and_look() -> Any:
+        house.store.deliveries.ring()
+        return true()
+
+    await until(ring_and_look)
+
+
+async def reach(house: Kit, submission_id: str, report: Report) -> None:
+    at = replace(moment(now=house.clock()), new_id=house.new_id)
+    await house.store.change(submission_id, lambda current, _: reported(current, report, at))
+
+
+async def happen(house: Kit, *stages: Stage) -> str:
+    """A submission that has reached these stages; returns its id."""
+    submission = await house.expect(task_id="task-1")
+    for stage in stages:
+        await reach(house, submission.id, REPORTS[stage]())
+    return submission.id
+
+
+async def test_an_event_reaches_every_handler_of_its_route(house: Kit) -> None:
+    team, mail = recording(), recording()
+    async with running(house.worker({"team": team, "mail": mail})):
+        submission_id = await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen and mail.seen)
+    (delivery,) = team.seen
+    assert (delivery.event.type, delivery.event.submission_id, delivery.attempt) == ("music.complete", submission_id, 1)
+    assert [result.id for result in delivery.results] == ["a", "b"]
+    assert await house.states() == [("team", "delivered"), ("mail", "delivered")]
+
+
+async def test_what_waited_for_a_start_is_delivered(house: Kit) -> None:
+    await happen(house, Stage.COMPLETE)
+    team = recording()
+    async with running(house.worker({"team": team})):
+        await until(lambda: team.seen)
+
+
+async def test_a_failed_try_is_made_again_when_it_is_due(house: Kit) -> None:
+    async def fail_once(delivery: Delivery) -> None:
+        if delivery.attempt == 1:
+            raise TemporaryFailure("not now")
+
+    team = recording(fail_once)
+    async with running(house.worker({"team": team})):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+        house.clock.forward(seconds=5)
+        await until_due(house, lambda: len(team.seen) == 2)
+    assert team.seen[0].id == team.seen[1].id
+    (row,) = await house.deliveries()
+    assert [attempt.outcome for attempt in await house.store.attempts(row.id)] == ["again", "delivered"]
+
+
+async def test_a_handler_that_hangs_holds_nobody_else(house: Kit) -> None:
+    async def hang(delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    slow, quick = recording(hang, concurrency=1), recording()
+    worker = house.worker({"slow": slow, "quick": quick})
+    worker.grace = timedelta(0)
+    async with running(worker):
+        for _ in range(5):
+            await happen(house, Stage.COMPLETE)
+        await until(lambda: len(quick.seen) == 5)
+        assert len(slow.seen) == 1
+
+
+async def test_needs_are_met_first_and_their_receipts_are_seen(house: Kit) -> None:
+    async def archive(delivery: Delivery) -> Receipt:
+        return Receipt(details={"where": "disk"})
+
+    handlers = {"archive": recording(archive), "team": recording()}
+    steps = (Step(handler="archive"), Step(handler="team", needs=("archive",)))
+    async with running(house.worker(handlers, [Route(when=Match(), handlers=steps)])):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: handlers["team"].seen)
+    assert handlers["team"].seen[0].receipts["archive"].details == {"where": "disk"}
+
+
+async def test_a_dead_slack_never_holds_a_finished_song_back(house: Kit) -> None:
+    async def refuse_text(delivery: Delivery) -> None:
+        if delivery.event.stage == "text":
+            raise TemporaryFailure("down")
+
+    team = recording(refuse_text)
+    async with running(house.worker({"team": team})):
+        submission_id = await happen(house, Stage.TEXT)
+        await until(lambda: team.seen)
+        await reach(house, submission_id, complete())
+        await until(lambda: len(team.seen) == 2)
+    assert [delivery.event.stage for delivery in team.seen] == ["text", "complete"]
+    assert [state for _, state in await house.states()] == ["discarded", "delivered"]
+
+
+async def test_a_broken_target_pauses_and_a_probe_resumes(house: Kit) -> None:
+    broken = True
+
+    async def refuse(delivery: Delivery) -> None:
+        if broken:
+            raise TargetFailure("the webhook was revoked")
+
+    team, mail = recording(refuse, concurrency=1), recording()
+    alarms = Route(
+        when=Match(fields={"level": Globs(("problem",))}), handlers=(Step(handler="mail"), Step(handler="team"))
+    )
+    songs = Route(when=Match(), handlers=(Step(handler="team"),))
+    async with running(house.worker({"team": team, "mail": mail}, [songs, alarms])):
+        for _ in range(3):
+            await happen(house, Stage.COMPLETE)
+        await until(lambda: mail.seen)
+        broken = False
+        house.clock.forward(minutes=1)
+        await until_due(house, lambda: len(team.seen) == 4)
+    assert [delivery.event.type for delivery in mail.seen] == ["handler.paused"]
+    assert all(delivery.event.kind == "music" for delivery in team.seen)
+    assert [row.error for row in await house.deliveries() if row.state.value != "delivered"] == []
+    assert "handler.resumed" in await house.types()
+
+
+async def test_stopping_lets_running_attempts_end(house: Kit) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(delivery: Delivery) -> None:
+        await go_on.wait()
+
+    team = recording(wait)
+    async with running(house.worker({"team": team})):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+    assert await house.states() == [("team", "delivered")]
+
+
+async def test_stopping_gives_back_what_does_not_end_in_time(house: Kit) -> None:
+    async def hang(delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    team = recording(hang)
+    worker = house.worker({"team": team})
+    worker.grace = timedelta(milliseconds=20)
+    async with running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+    (row,) = await house.deliveries()
+    assert row.state == "pending"
+    assert [attempt.outcome for attempt in await house.store.attempts(row.id)] == ["released"]
+
+
+async def test_the_loops_outlive_a_database_that_fails(house: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = recording()
+    worker = house.worker({"team": team})
+    worker.pause = 0.01
+    unrouted, failures = house.store.unrouted, iter([StoreUnavailable("disk full"), ZeroDivisionError()])
+
+    async def failing(limit: int) -> list[Event]:
+        if error := next(failures, None):
+            raise error
+        return await unrouted(limit)
+
+    monkeypatch.setattr(house.store, "unrouted", failing)
+    async with running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+
+
+async def test_a_lost_lease_writes_nothing(house: Kit) -> None:
+    async def lose_the_lease(delivery: Delivery) -> None:
+        await house.store.abandon("worker-1")
+
+    team = recording(lose_the_lease)
+    async with running(house.worker({"team": team})):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+    (row,) = await house.deliveries()
+    assert row.state != "delivered"
+
+
+async def test_routing_the_same_event_twice_changes_nothing(house: Kit) -> None:
+    await happen(house, Stage.COMPLETE)
+    events = await house.store.unrouted(10)
+    for _ in range(2):
+        await house.store.route([(event, (Plan(handler="team"),)) for event in events])
+    assert await house.states() == [("team", "pending")]
