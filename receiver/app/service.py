@@ -86,6 +86,8 @@ async def build(settings: Settings, local_url: str) -> Service:
         Route("/{provider}/{path:path}", builder.gateway().serve, methods=_METHODS),
     ]
     app = Starlette(routes=routes, middleware=middleware(redactor(settings)), exception_handlers=EXCEPTION_HANDLERS)
+    # A redirect would lose a provider's callback: it may not follow one.
+    app.router.redirect_slashes = False
     return Service(app=app, store=store, loops=loops, notices=notices, clients=(builder.http, builder.media))
 
 

@@ -48,12 +48,12 @@ def show(console: Console, rows: Sequence[Row], columns: Sequence[Column], note:
     """Prints the rows; `note` is a line below a row where its roomy columns are left out."""
     width = console.width if console.is_terminal else None
     chosen = [column for column in columns if width is None or width >= _ROOMY or not column.roomy]
-    notes = [note(row) if len(chosen) < len(columns) else "" for row in rows]
-    for line in lines(rows, chosen, width):
+    head, *body = lines(rows, chosen, width)
+    console.print(head, soft_wrap=True)
+    for row, line in zip(rows, body, strict=True):
         console.print(line, soft_wrap=True)
-        # The first line is the head.
-        if len(notes) and line is not None and (said := notes.pop(0) if line.style != "bold" else ""):
-            console.print(Text(f"  {one_line(said)}", style="dim"), no_wrap=True, overflow="ellipsis")
+        if len(chosen) < len(columns) and (said := one_line(note(row))):
+            console.print(Text(f"  {said}", style="dim"))
 
 
 def lines(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> list[Text]:

@@ -1,6 +1,6 @@
 """The bodies of the simulated provider, as sunoapi.org documents them and as they were seen in the wild.
 
-https://docs.sunoapi.org/suno-api/generate-music-callbacks and https://docs.sunoapi.org/suno-api/get-music-details
+https://docs.sunoapi.org/suno-api/generate-music-callbacks
 """
 
 import json

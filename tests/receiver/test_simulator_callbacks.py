@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
+from receiver.outbound import Http
 from receiver.simulator import Task
+from tests.support.peers import answer, serve
 from tests.support.simulations import NOW_MS, bench
 
 
@@ -178,3 +180,16 @@ async def test_callback_is_tried_three_times(answers: list[int], retry: bool, st
         assert (await b.status(task.id))["status"] == "SUCCESS"
     assert [sent.status for sent in task.callbacks] == statuses
     assert len({sent.stage for sent in task.callbacks}) == (1 if retry and 200 not in answers else 3)
+
+
+async def test_callbacks_reach_a_real_receiver_as_json() -> None:
+    async with serve(answer(b"", 503), answer(b"ok")) as peer, bench(malformed=["complete"]) as b:
+        b.simulator.http = Http()
+        task = await b.run(callBackUrl=f"{peer.url}/callbacks/t", prompt="🎵")
+        await b.simulator.http.close()
+    assert [sent.status for sent in task.callbacks] == [503, 200, 200, 200]
+    assert {(seen.method, seen.target, seen.headers["content-type"]) for seen in peer.seen} == {
+        ("POST", "/callbacks/t", "application/json")
+    }
+    assert [seen.json() for seen in peer.seen[:3]] == [sent.body for sent in task.callbacks[:3]]
+    assert peer.seen[3].body.decode() == task.callbacks[3].body

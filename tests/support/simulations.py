@@ -57,7 +57,8 @@ class Bench:
     pauses: list[float]
 
     async def post(self, path: str = "/api/v1/generate", **fields: Any) -> httpx2.Response:
-        return await self.client.post(path, json={"prompt": "rain", "callBackUrl": CALLBACK, **fields}, headers=KEY)
+        body = {"prompt": "rain", "callBackUrl": CALLBACK, **fields}
+        return await asyncio.wait_for(self.client.post(path, json=body, headers=KEY), 5)
 
     async def run(self, path: str = "/api/v1/generate", **fields: Any) -> Task:
         """A task whose callbacks have all been sent."""

@@ -1,0 +1,151 @@
+"""`redeliver` and `replay`: deliveries once more, and past events for a handler that never had them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+
+from receiver.cli.context import ConfigOption, JsonOption, err, out, run, usage
+from receiver.cli.lists import ClientOption, ProviderOption, StageOption, SubmissionOption, TypeOption, print_json
+from receiver.cli.options import LabelOption, given, read_labels, taking
+from receiver.cli.source import Source, open_source
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say which.")]
+SearchOption = Annotated[str | None, typer.Option("--search", "-q", help="Text in ids and titles.")]
+SinceOption = Annotated[str | None, typer.Option(help="A time, or how long ago (2h, 7d).")]
+
+_SOON = "A running `receiver serve` on this database takes them up within 5 seconds."
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedeliverOptions:
+    idents: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Deliveries by their ids.")] = None
+    again: Annotated[bool, typer.Option("--again", help="Also what was delivered: as a new delivery.")] = False
+    handler: Annotated[str | None, typer.Option(help="Those to this handler.")] = None
+    state: Annotated[str | None, typer.Option(help="dead (as it is without), or discarded.")] = None
+    since: SinceOption = None
+    search: SearchOption = None
+    submission: SubmissionOption = None
+    type: TypeOption = None
+    dry_run: DryRunOption = False
+    json: JsonOption = False
+    config: ConfigOption = None
+
+    def filter(self) -> dict[str, str]:
+        named = {
+            "handler": self.handler,
+            "state": self.state,
+            "since": self.since,
+            "q": self.search,
+            "submission_id": self.submission,
+            "type": self.type,
+        }
+        return given(named)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    handler: Annotated[str, typer.Option(help="The handler that is to have them.")]
+    type: TypeOption = None
+    stage: StageOption = None
+    provider: ProviderOption = None
+    client: ClientOption = None
+    label: LabelOption = None
+    since: SinceOption = None
+    search: SearchOption = None
+    submission: SubmissionOption = None
+    event: Annotated[str | None, typer.Option(help="Only this event.")] = None
+    dry_run: DryRunOption = False
+    json: JsonOption = False
+    config: ConfigOption = None
+
+    def filter(self) -> dict[str, Any]:
+        named = {
+            "type": self.type,
+            "stage": self.stage,
+            "provider": self.provider,
+            "client": self.client,
+            "since": self.since,
+            "q": self.search,
+            "submission_id": self.submission,
+            "event_id": self.event,
+        }
+        labels = read_labels(self.label)
+        return {**given(named), **({"labels": labels} if labels else {})}
+
+
+@taking(RedeliverOptions)
+def redeliver(wanted: RedeliverOptions) -> None:
+    """Put deliveries back: those with these ids, or all that a filter takes."""
+    chosen = wanted.filter()
+    if wanted.idents and chosen:
+        raise usage("Name deliveries by their ids, or by a filter, not both.")
+    if not wanted.idents and not chosen:
+        raise usage("Say which: ids of deliveries, or a filter such as --state dead --handler NAME.")
+    if chosen and wanted.again:
+        raise usage("--again is for deliveries that are named by their ids.")
+    if wanted.idents and wanted.dry_run:
+        raise usage("--dry-run is for a filter: ids say already which.")
+    run(_redeliver_each(wanted, wanted.idents) if wanted.idents else _redeliver_all(wanted))
+
+
+@taking(ReplayOptions)
+def replay(wanted: ReplayOptions) -> None:
+    """Send past events to a handler that never had them."""
+    run(_replay(wanted))
+
+
+async def _redeliver_each(wanted: RedeliverOptions, idents: list[str]) -> None:
+    async with open_source(wanted.config) as source:
+        rows = [await source.post(f"/v1/deliveries/{ident}/redeliver", {"again": wanted.again}) for ident in idents]
+        _tell(rows, source, wanted.json)
+
+
+async def _redeliver_all(wanted: RedeliverOptions) -> None:
+    async with open_source(wanted.config) as source:
+        rows = await _pages(source, "/v1/redeliveries", {**wanted.filter(), "dry_run": wanted.dry_run})
+        _tell(rows, source, wanted.json, dry_run=wanted.dry_run)
+
+
+async def _replay(wanted: ReplayOptions) -> None:
+    body = {**wanted.filter(), "handler": wanted.handler, "dry_run": wanted.dry_run}
+    async with open_source(wanted.config) as source:
+        rows = await _pages(source, "/v1/replays", body)
+        _tell(rows, source, wanted.json, dry_run=wanted.dry_run)
+
+
+async def _pages(source: Source, path: str, body: Mapping[str, Any]) -> list[Any]:
+    """Every page in turn: between two of them Ctrl-C leaves nothing half done."""
+    rows: list[Any] = []
+    columns = (SpinnerColumn(), TextColumn("{task.completed} so far"))
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        cursor: str | None = None
+        while True:
+            page = await source.post(path, {**body, **given({"cursor": cursor})})
+            rows += page["data"]
+            progress.update(task, completed=len(rows))
+            cursor = page["next"]
+            if cursor is None:
+                return rows
+
+
+def _tell(rows: list[Any], source: Source, as_json: bool, *, dry_run: bool = False) -> None:
+    if as_json:
+        print_json({"dry_run": dry_run, "data": rows})
+        return
+    for row in rows:
+        out.print(Text(_line(row)), soft_wrap=True)
+    count = f"{len(rows)} delivery" if len(rows) == 1 else f"{len(rows)} deliveries"
+    err.print(f"{count} would go out; nothing was changed." if dry_run else f"{count} put back.")
+    if rows and not dry_run and not source.live:
+        err.print(_SOON)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    if "event_type" in row:
+        return f"{row['delivery_id'] or '-'}  {row['event_id']}  {row['event_type']}"
+    return f"{row['id']}  {row['state']:9}  {row['handler']}"
