@@ -27,14 +27,14 @@ _LOOK = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """`status_pace` is the time between two status calls of a submission before its deadline, in status mode."""
+    """`pace` is the time between two status calls before the deadline: in status mode, or while a file is missing."""
 
     store: Store
     intake: Intake
     http: Http
     providers: Mapping[str, Provider]
     jitter: Callable[[], float]
-    status_pace: timedelta = timedelta(seconds=15)
+    pace: timedelta = timedelta(seconds=15)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -99,4 +99,5 @@ class Reconciler:
         now = self.store.now()
         deadline = submission.deadline_at or now
         delay = ask_delay(submission.asks + 1, now - deadline, self.jitter())
-        return min(delay, self.status_pace) if delay and self.intake.ask_from and now < deadline else delay
+        in_a_hurry = bool(self.intake.ask_from or submission.held) and now < deadline
+        return min(delay, self.pace) if delay and in_a_hurry else delay

@@ -1,6 +1,7 @@
 """The command line. Exit codes: 0 done, 1 failed, 2 bad configuration or usage."""
 
 import sys
+from pathlib import Path
 
 from receiver.cli.commands import app
 from receiver.errors import ConfigError, ReceiverError
@@ -8,6 +9,8 @@ from receiver.errors import ConfigError, ReceiverError
 
 def main() -> None:
     """Runs one command; errors of ours become one sentence and an exit code."""
+    # Handler types of the user's own (`type: "my_handlers:Discord"`) lie where the command is given.
+    sys.path.append(str(Path.cwd()))
     try:
         app()
     except ConfigError as error:

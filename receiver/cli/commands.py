@@ -2,7 +2,16 @@
 
 import typer
 
-from receiver.cli import serving
+from receiver.cli import (
+    callback_urls,
+    demo,
+    lists,
+    redelivering,
+    route_test,
+    serving,
+    simulating,
+    submitting,
+)
 
 app = typer.Typer(
     name="receiver",
@@ -16,3 +25,13 @@ app = typer.Typer(
 app.command()(serving.serve)
 app.command()(serving.migrate)
 app.command()(serving.check)
+app.command()(demo.demo)
+app.command()(submitting.submit)
+app.command()(simulating.simulate)
+app.command("callback-url")(callback_urls.callback_url)
+app.command()(lists.submissions)
+app.command()(lists.events)
+app.command()(lists.deliveries)
+app.command()(redelivering.redeliver)
+app.command()(redelivering.replay)
+app.command("route-test")(route_test.route_test)

@@ -34,7 +34,7 @@ class SubmissionsOptions(ListOptions):
 
     def params(self) -> dict[str, str]:
         named = {"stage": self.stage, "provider": self.provider, "client": self.client}
-        return ListOptions.params(self) | given(named) | label_params(self.label)
+        return super().params() | given(named) | label_params(self.label)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +56,12 @@ class EventsOptions(ListOptions):
             "client": self.client,
             "submission_id": self.submission,
         }
-        return ListOptions.params(self) | given(named) | label_params(self.label)
+        return super().params() | given(named) | label_params(self.label)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveriesOptions(ListOptions):
-    state: Annotated[
-        str | None, typer.Option(help="waiting, pending, running, delivered, dead or discarded.")
-    ] = None
+    state: Annotated[str | None, typer.Option(help="waiting, pending, running, delivered, dead or discarded.")] = None
     handler: Annotated[str | None, typer.Option(help="Only to this handler.")] = None
     submission: SubmissionOption = None
     event: Annotated[str | None, typer.Option(help="Only of this event.")] = None
@@ -77,7 +75,7 @@ class DeliveriesOptions(ListOptions):
             "event_id": self.event,
             "type": self.type,
         }
-        return ListOptions.params(self) | given(named)
+        return super().params() | given(named)
 
 
 def _labels(row: Row) -> str:
@@ -103,7 +101,7 @@ def _text(name: str) -> Callable[[Row], str]:
 _SUBMISSIONS = (
     Column("created", _short("created_at")),
     Column("stage", _text("stage")),
-    Column("what", lambda row: songs.title(row), flexible=True),
+    Column("what", songs.title, flexible=True),
     Column("provider", _text("provider"), roomy=True),
     Column("client", _text("client"), roomy=True),
     Column("id", _text("id")),

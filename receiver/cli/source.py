@@ -70,9 +70,11 @@ class Remote:
     url: str
     token: str = field(repr=False)
 
-    async def send(self, http: Http, method: str, target: str, body: bytes | None) -> Answer:
-        """Raises NoReceiver."""
-        headers = {"authorization": f"Bearer {self.token}", "accept": "application/json"}
+    async def send(
+        self, http: Http, method: str, target: str, body: bytes | None, extra: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request, with `extra` headers. Raises NoReceiver."""
+        headers = {"authorization": f"Bearer {self.token}", "accept": "application/json", **(extra or {})}
         if body is not None:
             headers["content-type"] = "application/json"
         try:

@@ -44,7 +44,9 @@ def moment(text: str | None, form: str = "%m-%d %H:%M:%S") -> str:
     return datetime.fromisoformat(text).astimezone().strftime(form) if text else ""
 
 
-def show(console: Console, rows: Sequence[Row], columns: Sequence[Column], note: Callable[[Row], str]) -> None:
+def show(
+    console: Console, rows: Sequence[Row], columns: Sequence[Column], note: Callable[[Row], str] | None = None
+) -> None:
     """Prints the rows; `note` is a line below a row where its roomy columns are left out."""
     width = console.width if console.is_terminal else None
     chosen = [column for column in columns if width is None or width >= _ROOMY or not column.roomy]
@@ -52,7 +54,7 @@ def show(console: Console, rows: Sequence[Row], columns: Sequence[Column], note:
     console.print(head, soft_wrap=True)
     for row, line in zip(rows, body, strict=True):
         console.print(line, soft_wrap=True)
-        if len(chosen) < len(columns) and (said := one_line(note(row))):
+        if note and len(chosen) < len(columns) and (said := one_line(note(row))):
             console.print(Text(f"  {said}", style="dim"))
 
 

@@ -35,7 +35,8 @@ def _doors(settings: Settings) -> list[str]:
 
 def _links(settings: Settings) -> list[str]:
     if settings.public_url is None:
-        return ["public_url: is left out, so providers can't call back; submissions are settled by status calls, and links point here"]
+        said = "public_url: is left out, so providers can't call back; submissions are settled by status calls, "
+        return [said + "and links point at this machine"]
     parts = urlsplit(settings.public_url)
     if parts.scheme == "http" and _public(parts.hostname or ""):
         return ["public_url: is http://, so callbacks and links travel in the clear; use https://"]

@@ -82,13 +82,12 @@ def dotted(path: KeyPath) -> str:
 def note(error: ValidationError, model: type[BaseModel], raw: Any, at: KeyPath, mistakes: Mistakes) -> None:
     """Turns pydantic's errors about the section at `at` into mistakes; what only follows from others is left out."""
     earlier = [detail for detail in error.errors(include_url=False) if not _follows(detail, raw, at, mistakes)]
-    told: set[KeyPath] = set()
+    told: dict[KeyPath, list[str]] = {}
     for detail in earlier:
-        path = _written(detail, raw)
-        # The branches of a union each complain: one sentence is enough.
-        if path not in told:
-            told.add(path)
-            mistakes.add((*at, *path), _hidden(_say(detail, model), _value(raw, path)))
+        told.setdefault(_written(detail, raw), []).append(_say(detail, model))
+    for path, texts in told.items():
+        # The branches of a union each complain: together they say what is possible.
+        mistakes.add((*at, *path), _hidden("; or ".join(dict.fromkeys(texts)), _value(raw, path)))
 
 
 def _follows(detail: ErrorDetails, raw: Any, at: KeyPath, mistakes: Mistakes) -> bool:

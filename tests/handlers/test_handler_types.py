@@ -48,6 +48,7 @@ def test_an_unknown_type_is_one_sentence(name: str, expected: str) -> None:
 
 OWN = """
 from typing import Literal
+from pydantic import field_validator
 from receiver.handler import Handler
 
 class Plain(Handler):
@@ -56,6 +57,12 @@ class Plain(Handler):
 class Named(Handler):
     type: Literal["discord"]
     room: str
+
+class Talkative(Plain):
+    @field_validator("room")
+    @classmethod
+    def check(cls, value):
+        raise ValueError(f"does not like {value}")
 """
 
 
@@ -73,6 +80,15 @@ def test_a_type_of_ones_own_is_named_by_module_and_class(modules: Path, name: st
     chat = load(config, {}).handlers["chat"]
     assert type(chat).__name__ == name
     assert getattr(chat, "room", None) == "songs"
+
+
+def test_a_validator_that_tells_the_value_is_not_repeated(modules: Path) -> None:
+    (modules / "own_talkative.py").write_text(OWN, encoding="utf-8")
+    config = modules / "receiver.yaml"
+    config.write_text('handlers:\n  chat: {type: "own_talkative:Talkative", room: canary-1}\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(config, {})
+    assert caught.value.mistakes == [f"{config}:2: handlers.chat.room: does not like …"]
 
 
 def test_an_installed_type_is_named_by_its_entry_point(modules: Path) -> None:

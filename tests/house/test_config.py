@@ -88,7 +88,7 @@ def test_every_key_that_is_switched_off_works_when_switched_on(tmp_path: Path) -
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_stands_in_the_default(key: str) -> None:
-    assert re.search(rf"(^|[\s{{,]){re.escape(key)}[:.]", switched_on(), re.MULTILINE)
+    assert re.search(rf"(^|[\s{{,]){re.escape(key)}(:|\.\w)", switched_on(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("event_type", OWN_TYPES)

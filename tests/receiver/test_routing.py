@@ -19,7 +19,7 @@ SONG = Event(
     stage="complete",
     provider="suno",
     client="app",
-    labels={"project": "podcast", "empty": ""},
+    labels={"project": "podcast", "mood": "Calm", "empty": ""},
     occurred_at=NOW,
     received_at=NOW,
     results=(Result(id="1", duration=30.0), Result(id="2", duration=198.44), Result(id="3")),
@@ -61,6 +61,8 @@ MATCHES = [
     ("label", when({"project": "pod*"}), True),
     ("label of another value", when({"project": "film"}), False),
     ("label in other letters", when({"project": "Podcast"}), False),
+    ("label in its own letters", when({"mood": "Calm"}), True),
+    ("label of capitals by a word in small letters", when({"mood": "calm"}), False),
     ("label that is empty", when({"empty": "*"}), True),
     ("label that is absent", when({"user": "*"}), False),
     ("field that is absent", when(task_id="*"), False),
@@ -70,6 +72,7 @@ MATCHES = [
     ("not an absent label", Match(unless=when({"user": "*"})), True),
     ("not not", Match(unless=Match(unless=when(client="app"))), True),
     ("at least a minute", Match(shortest=timedelta(minutes=1)), True),
+    ("at least what it lasts", Match(shortest=timedelta(seconds=198.44)), True),
     ("at least ten minutes", Match(shortest=timedelta(minutes=10)), False),
     ("at most half a minute", Match(longest=timedelta(seconds=30)), True),
     ("between those there are", Match(shortest=timedelta(seconds=31), longest=timedelta(seconds=198)), False),
@@ -226,6 +229,10 @@ def test_only_star_and_question_mark_are_wildcards(pattern: str, text: str) -> N
 @given(patterns=st.lists(PATTERN, max_size=4), text=TEXT)
 def test_one_pattern_of_several_is_enough(patterns: list[str], text: str) -> None:
     assert Globs(tuple(patterns)).match(text) is any(Globs((pattern,)).match(text) for pattern in patterns)
+
+
+def test_a_star_runs_over_line_ends() -> None:
+    assert Globs(("a*b",)).match("a\n\nb")
 
 
 def test_a_long_run_of_stars_is_matched_at_once() -> None:

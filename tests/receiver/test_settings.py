@@ -109,6 +109,7 @@ SCALARS = [
     ("${GONE:-fallback}", "fallback"),
     ("${GONE:-}x", "x"),
     ("${EMPTY:-fallback}", "fallback"),
+    ("${PLAIN:-fallback}", "007"),
     ("$PLAIN", "$PLAIN"),
     ('"${QUOTED}"', "a: b # c ${PLAIN}"),
 ]

@@ -172,4 +172,5 @@ def _listing(query: Query, sql: str, chosen: _Filter, key: tuple[str, ...]) -> L
 
 def count_all(rows: list[sqlite3.Row]) -> dict[str, int]:
     """Every word has its number, also where it is none."""
-    return dict.fromkeys(["unrouted", *DeliveryState], 0) | {row["what"]: row["count"] for row in rows}
+    words = ["unrouted", *(state.value for state in DeliveryState)]
+    return dict.fromkeys(words, 0) | {row["what"]: row["count"] for row in rows}

@@ -1,0 +1,139 @@
+"""`demo`: everything on this machine without a key. A pretend provider, a receiver, a few songs, and where they are."""
+
+import asyncio
+import logging
+import os
+import random
+import shlex
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Annotated
+
+import typer
+
+from receiver.app import Service, bind, build, redactor, serve_until_signal
+from receiver.app.server import PortInUse
+from receiver.cli import demo_songs, logs
+from receiver.cli.context import DEFAULT_PORT, err, out, run
+from receiver.cli.demo_folder import DemoFolder
+from receiver.cli.demo_story import Story
+from receiver.cli.desk import Desk
+from receiver.cli.loopback import address_of, serving
+from receiver.cli.options import taking
+from receiver.cli.source import Remote, remote_source
+from receiver.events import utc_now
+from receiver.outbound import Http
+from receiver.settings import Settings, load
+from receiver.simulator import Simulator
+
+_HOST = "127.0.0.1"
+_SECRET_BYTES = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the receiver listens; in use: another.")] = (
+        DEFAULT_PORT
+    )
+    folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("data")
+    songs: Annotated[int, typer.Option(min=1, max=12, help="How many.")] = 3
+    fast: Annotated[bool, typer.Option("--fast", help="Songs in a moment, for tests.")] = False
+    exit: Annotated[bool, typer.Option("--exit", help="End when the songs are there; so it is in a pipe.")] = False
+
+
+@taking(DemoOptions)
+def demo(wanted: DemoOptions) -> None:
+    """Show everything on this machine, without a key."""
+    try:
+        run(_demo(wanted, DemoFolder(wanted.folder)))
+    except KeyboardInterrupt:
+        # Whoever has seen enough is no failure.
+        raise typer.Exit from None
+
+
+async def _demo(wanted: DemoOptions, folder: DemoFolder) -> None:
+    folder.prepare(partial(token_urlsafe, _SECRET_BYTES))
+    listener = _listen(wanted.port)
+    url = address_of(listener)
+    out.print(f"A pretend provider and a receiver on {url}; everything is kept in {folder.path}.\n", markup=False)
+    async with _provider(wanted.fast) as provider:
+        settings = load(folder.config, {**os.environ, "DEMO_PROVIDER": provider, "DEMO_URL": url})
+        _log_to(folder.log, settings)
+        service = await build(settings, url)
+        there = Remote(url, folder.token.read_text("utf-8"))
+        async with remote_source(Remote(url, folder.password.read_text("utf-8"))) as source:
+            story = Story(Desk(there, source, settings), folder, utc_now())
+            await _serve(service, listener, story, wanted)
+
+
+async def _serve(service: Service, listener: socket.socket, story: Story, wanted: DemoOptions) -> None:
+    """The receiver runs until a signal; without a terminal the demo's end is one."""
+    ready = asyncio.Event()
+    serving_task = asyncio.create_task(serve_until_signal(service, listener, ready.set))
+    telling = asyncio.create_task(_tell(ready, story, wanted))
+    try:
+        await asyncio.wait({serving_task, telling}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving_task.done():
+            stays = out.is_terminal and not wanted.exit and telling.exception() is None
+            _say_what_is_next(story, listener) if stays else signal.raise_signal(signal.SIGTERM)
+        await serving_task
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+    if not telling.cancelled():
+        telling.result()
+
+
+async def _tell(ready: asyncio.Event, story: Story, wanted: DemoOptions) -> None:
+    await ready.wait()
+    await story.tell(demo_songs.plots(wanted.songs))
+
+
+def _say_what_is_next(story: Story, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    where = f"PORT={port} " if port != DEFAULT_PORT else ""
+    command = f"{where}receiver submit --config {shlex.quote(str(story.folder.config))} 'a song about rain'"
+    out.print(f"          {command}\n", markup=False, soft_wrap=True)
+    out.print(f"The receiver is still running on {address_of(listener)}: Ctrl-C ends it.", markup=False)
+
+
+@asynccontextmanager
+async def _provider(fast: bool) -> AsyncIterator[str]:
+    """The address of the pretend provider, while it runs."""
+    listener = bind(_HOST, 0)
+    http = Http()
+    # Titles and sounds: no secret depends on them.
+    entropy = random.Random()  # noqa: S311 - see above
+    script = demo_songs.FAST if fast else demo_songs.SLOW
+    simulator = Simulator(http=http, base_url=address_of(listener), entropy=entropy, script=script)
+    try:
+        async with serving(simulator.app, listener):
+            yield address_of(listener)
+            await simulator.close()
+    finally:
+        await simulator.close()
+        await http.close()
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return bind(_HOST, port)
+    except PortInUse:
+        free = bind(_HOST, 0)
+        err.print(f"Port {port} is in use, so this takes {free.getsockname()[1]}.", markup=False)
+        return free
+
+
+def _log_to(path: Path, settings: Settings) -> None:
+    """The log would run through the timeline: it goes into a file of its own."""
+    logs.set_up(redactor(settings))
+    file = path.open("a", encoding="utf-8")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(file)

@@ -1,0 +1,183 @@
+"""The file of the SQLite store: one server at a time, and a sentence for whatever is wrong with it."""
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
+from receiver.store import open_store, sqlite_path
+from receiver.store.base import Query
+from receiver.store.sqlite import claims, due, lists
+from receiver.store.sqlite.store import SqliteStore
+from tests.contracts.store_kit import Clock, Ids, a_submission, keep
+
+
+def a_store(path: Path, *, exclusive: bool = True) -> SqliteStore:
+    return SqliteStore(path, Clock(), Ids(), exclusive=exclusive)
+
+
+async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    first, second = a_store(tmp_path / "a.db"), a_store(tmp_path / "a.db")
+    await first.open()
+    with pytest.raises(StoreBusy, match=rf"Another `receiver serve` runs on {re.escape(str(tmp_path))}/a\.db"):
+        await second.open()
+    await first.close()
+    await second.open()
+    await second.close()
+
+
+async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
+    server, command = a_store(tmp_path / "a.db"), a_store(tmp_path / "a.db", exclusive=False)
+    await server.migrate()
+    await server.open()
+    await command.open()
+    submission = a_submission()
+    await command.change(submission, keep)
+    assert await server.submission(submission.id) == submission
+    await command.close()
+    await server.close()
+
+
+async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "new" / "deep" / "a.db")
+    assert await store.migrate() == 1
+    assert (tmp_path / "new" / "deep" / "a.db").exists()
+
+
+def _a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _text(path: Path) -> None:
+    path.write_text("not a database, but long enough to be read as one " * 20)
+
+
+def _in_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text("a file where a folder should be")
+
+
+def _newer(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "says"),
+    [
+        pytest.param(_a_folder, StoreUnavailable, "is a folder: name a file", id="folder"),
+        pytest.param(_text, StoreUnavailable, "is not a SQLite database: move it away", id="text"),
+        pytest.param(_in_a_file, StoreUnavailable, "can't be made", id="parent"),
+        pytest.param(_newer, SchemaTooNew, "newer version .schema 99", id="newer"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_says_what_to_do(
+    tmp_path: Path, spoil: object, error: type[ReceiverError], says: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "a.db"
+    assert callable(spoil)
+    spoil(path)
+    with pytest.raises(error, match=says):
+        await a_store(path).open()
+    with pytest.raises(error, match=says):
+        await a_store(path).migrate()
+
+
+async def test_a_refused_open_lets_go_of_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    _newer(path)
+    with pytest.raises(SchemaTooNew):
+        await a_store(path).open()
+    path.unlink()
+    store = a_store(path)
+    await store.open()
+    await store.close()
+
+
+async def test_a_database_that_was_not_migrated_says_so(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "a.db")
+    await store.open()
+    with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
+        await store.change(a_submission(), keep)
+    with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
+        await store.events(Query())
+    await store.close()
+
+
+async def test_a_closed_store_refuses(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "a.db")
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.ping()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await store.counts()
+
+
+async def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    store = a_store(tmp_path / "a.db")
+    await store.open()
+    db = store._writer._db
+    assert db is not None
+    assert [row[0] for row in await db.execute_fetchall("PRAGMA journal_mode")] == ["wal"]
+    assert [row[0] for row in await db.execute_fetchall("PRAGMA synchronous")] == [2]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///data/receiver.db", "data/receiver.db"),
+        ("sqlite:////var/lib/r.db", "/var/lib/r.db"),
+        ("sqlite:///a%20b.db", "a b.db"),
+    ],
+)
+def test_a_url_names_a_file(url: str, path: str) -> None:
+    assert sqlite_path(url) == Path(path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///a.db?mode=ro",
+        "sqlite://a.db",
+        "postgresql://u:hush@h/d",
+        "mysql://u:hush@h",
+    ],
+)
+def test_a_url_of_no_store_is_a_mistake_that_shows_no_secret(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_store(url, Clock(), Ids())
+    assert str(caught.value).startswith("database: ")
+    assert "hush" not in str(caught.value)
+
+
+def _plan(path: Path, sql: str, values: tuple[int, ...] | dict[str, Any]) -> list[str]:
+    db = sqlite3.connect(path)
+    try:
+        return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "values", "index"),
+    [
+        pytest.param(claims.DUE, {"handlers": "[]", "now": 1, "most": 9}, "deliveries_due (handler=?", id="due"),
+        pytest.param(due.PENDING, (), "deliveries_due (handler=?", id="next-due"),
+        pytest.param(lists.UNROUTED, (5,), "events_to_route", id="outbox"),
+    ],
+)
+async def test_a_long_queue_is_not_scanned(
+    tmp_path: Path, sql: str, values: tuple[int, ...] | dict[str, Any], index: str
+) -> None:
+    path = tmp_path / "a.db"
+    await a_store(path).migrate()
+    steps = _plan(path, sql, values)
+    assert any(index in step for step in steps)
+    assert not [step for step in steps if re.match(r"SCAN (d|x|e|r)\b(?!.*USING)", step)]
