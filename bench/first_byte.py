@@ -8,7 +8,7 @@ One callback at a time; client and target share a process, so both ends are read
 import argparse
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.common import (
@@ -50,8 +50,8 @@ async def _measure(place: Path, core: int, rounds: int, callbacks: int) -> list[
     config = write_config(place, handlers, "[{when: {type: music.complete}, handlers: [hook]}]")
     try:
         with started(receiver(config), core, place / "log.txt") as server:
-            one_round: Callable[[int], Sequence[Seed]] = lambda number: seeds[number * callbacks :][:callbacks]
-            return [await _round(server, one_round(number), arrivals) for number in range(rounds)]
+            starts = range(0, rounds * callbacks, callbacks)
+            return [await _round(server, seeds[start : start + callbacks], arrivals) for start in starts]
     finally:
         target.close()
 

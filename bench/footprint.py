@@ -80,7 +80,7 @@ def _running(config: Path, log: Path, core: int) -> Iterator[tuple[Server, float
         os.sched_setaffinity(0, own)
     try:
         _wait_ready(child, port, log)
-        yield Server(child.pid, "127.0.0.1", port, log), time.perf_counter() - start
+        yield Server(child.pid, core, "127.0.0.1", port, log), time.perf_counter() - start
     finally:
         end(child)
 

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import time
-from pathlib import Path
 from statistics import median
 
 from bench.common import (

@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.common import Cores, Server
+from bench.common import Server, core_busy_s
 from bench.seeds import BODY, Seed, around_task, write_seeds
 from bench.wire import Client, connect, post
 
 _CONNECTIONS = 64
 _MARK = "BENCH "
-_PARTS = 'table.concat({{"{0}"}}, "")'
 
 # Every request takes the next line of the file; `taken` past its length would mean callbacks that were sent before.
 _SCRIPT = """\
@@ -48,14 +46,17 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one run of wrk found. `cpu_us` is processor time of the server per request."""
+    """What one run of wrk found. `cpu_us` is processor time of the server per request.
+
+    `others` is the share of the server's core that other processes and the kernel's interrupts took.
+    """
 
     requests: int
     per_s: float
     p50_ms: float
     p99_ms: float
     cpu_us: float
-    waited: float
+    others: float
 
 
 def require_wrk() -> None:
@@ -63,17 +64,17 @@ def require_wrk() -> None:
         raise SystemExit("wrk is not installed. On Debian: apt-get update && apt-get install -y wrk")
 
 
-def blast(server: Server, seeds: Sequence[Seed], place: Path, seconds: int, cores: Cores) -> Round:
+def blast(server: Server, seeds: Sequence[Seed], place: Path, seconds: int) -> Round:
     """As many callbacks as go through on 64 connections. Raises SystemExit where one of them failed."""
     script = place / "callbacks.lua"
     write_seeds(place / "seeds.txt", seeds)
     script.write_text(_write_script(place / "seeds.txt"))
     address = f"http://{server.host}:{server.port}"
     command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), address]
-    cpu_before, waited_before = server.cpu_s(), server.waited_s()
+    cpu_before, busy_before = server.cpu_s(), core_busy_s(server.core)
     # Children inherit the load's core.
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    cpu, waited = server.cpu_s() - cpu_before, server.waited_s() - waited_before
+    cpu, busy = server.cpu_s() - cpu_before, core_busy_s(server.core) - busy_before
     line = next((line for line in said.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         raise SystemExit(f"wrk said nothing that can be read:\n{said}")
@@ -87,7 +88,7 @@ def blast(server: Server, seeds: Sequence[Seed], place: Path, seconds: int, core
         p50_ms=found["p50_us"] / 1000,
         p99_ms=found["p99_us"] / 1000,
         cpu_us=cpu / max(requests, 1) * 1e6,
-        waited=waited / elapsed,
+        others=max(0.0, busy - cpu) / elapsed,
     )
 
 
@@ -128,7 +129,3 @@ async def _send_at(due: float, request: bytes, idle: asyncio.Queue[Client]) -> f
     if answer.status != 200:
         raise SystemExit(f"a callback was answered {answer.status}")
     return took * 1000
-
-
-def core_note(cores: Cores) -> str:
-    return f"server on core {cores.server}, load on core {cores.load}, {os.getloadavg()[0]:.1f} load"

@@ -1,4 +1,4 @@
-"""The servers that the service is compared with, each a process of its own: `python -m bench.peers store|memory|bare|stub`.
+"""The servers that the service is compared with, each a process of its own: `python -m bench.peers NAME`.
 
 `store` is the callback endpoint on its own with SQLite, `memory` the same without a store, `bare` Starlette and json
 alone; `stub` answers any POST like a provider that accepts a submission, after a pause.
@@ -78,6 +78,18 @@ async def serve_stub(pause: float) -> None:
     server.close()
 
 
+async def _work(peer: str, database: Path, pause: float) -> None:
+    match peer:
+        case "store":
+            await serve_store(database)
+        case "memory":
+            await serve_memory(database)
+        case "bare":
+            await serve_bare()
+        case _:
+            await serve_stub(pause)
+
+
 def _say(port: int) -> None:
     print(f"Ready on http://127.0.0.1:{port}", flush=True)
 
@@ -88,14 +100,8 @@ def main() -> None:
     parser.add_argument("--database", type=Path, default=Path("unused.db"))
     parser.add_argument("--pause", type=float, default=0.0, help="seconds before the stub answers")
     given = parser.parse_args()
-    work = {
-        "store": lambda: serve_store(given.database),
-        "memory": lambda: serve_memory(given.database),
-        "bare": serve_bare,
-        "stub": lambda: serve_stub(given.pause),
-    }[given.peer]()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)
+        runner.run(_work(given.peer, given.database, given.pause))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, TypeAdapter
 
 from receiver.errors import Outcome, PermanentFailure, TargetFailure, TemporaryFailure
 from receiver.events import Event, File, Result
-from receiver.outbound import Answer, Http, Media
+from receiver.outbound import Answer, Http, Media, settle
 from receiver.units import Duration, RateLimit, Section
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Result",
     "TargetFailure",
     "TemporaryFailure",
+    "settle",
 ]
 
 RETRY_DELAYS: tuple[timedelta, ...] = tuple(

@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 _FORWARDED = ("accept", "accept-language", "content-type", "user-agent")
 _RETURNED = ("content-type", "content-language", "retry-after", "x-request-id", "cache-control", "etag")
-_TIMEOUT = timedelta(seconds=100)
 _PATIENCE = 60.0
 _LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_LABELS, _LONGEST_LABEL = 20, 256
@@ -36,7 +35,8 @@ _MOST_LABELS, _LONGEST_LABEL = 20, 256
 class Gateway:
     """Serves `/{provider}/{path}` and, for the default provider, `/api/{path}`.
 
-    `callback_url` makes the capability URL of a submission. `body_limit` is in bytes.
+    `callback_url` makes the capability URL of a submission. `body_limit` is in bytes. `timeout` is how long the
+    provider may take: longer than it ever needs, because an answer that comes too late is an outcome unknown.
     """
 
     store: Store
@@ -48,6 +48,7 @@ class Gateway:
     callback_url: Callable[[Submission], str]
     client_labels: Mapping[str, Mapping[str, str]]
     body_limit: int
+    timeout: timedelta = timedelta(seconds=100)
 
     async def serve(self, http: HttpRequest) -> Response:
         """Raises Rejection."""
@@ -96,7 +97,7 @@ class Gateway:
         headers = {**request.headers, "authorization": f"Bearer {provider.api_key.get_secret_value()}"}
         url = provider.base_url.rstrip("/") + request.path
         answer = await self.http.request(
-            request.method, url, headers=headers, content=request.body or None, timeout=_TIMEOUT
+            request.method, url, headers=headers, content=request.body or None, timeout=self.timeout
         )
         return Reply(status=answer.status, headers=answer.headers, body=answer.body)
 

@@ -61,7 +61,11 @@ async def _demo(wanted: DemoOptions, folder: DemoFolder) -> None:
     folder.prepare(partial(token_urlsafe, _SECRET_BYTES))
     listener = _listen(wanted.port)
     url = address_of(listener)
-    out.print(f"A pretend provider and a receiver on {url}; everything is kept in {folder.path}.\n", markup=False)
+    out.print(
+        f"A receiver on {url}, a pretend provider behind it.\nEverything is kept in {folder.path}.\n",
+        markup=False,
+        soft_wrap=True,
+    )
     async with _provider(wanted.fast) as provider:
         settings = load(folder.config, {**os.environ, "DEMO_PROVIDER": provider, "DEMO_URL": url})
         _log_to(folder.log, settings)

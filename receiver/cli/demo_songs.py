@@ -10,7 +10,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from handlers.text import one_line, shorten
 from receiver.cli import songs
 from receiver.cli.songs import Json
 from receiver.cli.tables import moment
@@ -22,7 +21,7 @@ FAST = Script(text_after=0.1, first_after=0.2, complete_after=0.3)
 _TITLES = ("Night Ferry", "Paper Lanterns", "Copper Rain", "Salt Harbour", "Winter Orchard", "Last Signal")
 _TWISTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("every callback comes once", {}),
-    ("`first` gets lost, the others come three times", {"lose": ["first"], "duplicates": 3}),
+    ("no `first`; the others come 3 times", {"lose": ["first"], "duplicates": 3}),
     ("the provider fails", {"fail": 501}),
 )
 _BAR, _TITLE, _TYPE, _SHOWN = 18, 20, 22, 8
@@ -133,11 +132,9 @@ def event_line(event: Json, titles: Mapping[str, str]) -> str:
 
 
 def summary(song: Song, deliveries: Sequence[Json], folder: Path) -> Iterator[str]:
-    """What became of a song: its tracks with their paths and lasting links, or why there are none."""
+    """What became of a song: its tracks with their paths and lasting links."""
     yield f"{song.plot.title}: {said(song.view)}"
     audio = [file for file in songs.archived_files(deliveries) if file["role"] == "audio"]
     for number, file in enumerate(audio, 1):
         yield f"  track {number}  {folder / file['key']}"
         yield f"    {file['link']}"
-    for line in songs.failure(song.view):
-        yield f"  {shorten(one_line(line), 500)}"

@@ -9,7 +9,7 @@ from datetime import datetime
 from rich.live import Live
 from rich.text import Text
 
-from receiver.cli import demo_songs
+from receiver.cli import demo_songs, songs
 from receiver.cli.context import out
 from receiver.cli.demo_folder import DemoFolder
 from receiver.cli.demo_songs import Picture, Plot, Song
@@ -17,6 +17,7 @@ from receiver.cli.desk import Desk
 from receiver.cli.lists import deliveries_of
 from receiver.cli.songs import Json
 from receiver.cli.submitting import send
+from receiver.cli.tables import show_pairs
 from receiver.errors import ReceiverError
 from receiver.shapes import json_bytes, timestamp
 
@@ -69,6 +70,7 @@ class Story:
             out.print(Text(head, style="bold"), soft_wrap=True)
             for line in rest:
                 out.print(Text(line), soft_wrap=True)
+            show_pairs(out, songs.failure(song.view), indent=2)
         for line in self._next():
             out.print(Text(line), soft_wrap=True)
 

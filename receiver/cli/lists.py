@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.text import Text
@@ -11,8 +12,9 @@ from handlers.text import one_line
 from receiver.cli import songs
 from receiver.cli.context import err, out, run
 from receiver.cli.options import LabelOption, ListOptions, given, label_params, taking
-from receiver.cli.source import Forbidden, Source, open_source
-from receiver.cli.tables import Column, Row, moment, show
+from receiver.cli.source import Forbidden, NotThere, Source, open_source
+from receiver.cli.tables import Column, Row, moment, show, show_pairs
+from receiver.errors import ReceiverError
 from receiver.shapes import json_bytes
 
 StageOption = Annotated[str | None, typer.Option(help="How far: accepted, text, first, complete, failed …")]
@@ -24,9 +26,7 @@ TypeOption = Annotated[str | None, typer.Option("--type", help='Such as music.co
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionsOptions(ListOptions):
-    ident: Annotated[str | None, typer.Argument(metavar="[ID]", help="One of them, with all that belongs to it.")] = (
-        None
-    )
+    ident: Annotated[str | None, typer.Argument(metavar="ID", help="One of them, with all that belongs to it.")] = None
     stage: StageOption = None
     provider: ProviderOption = None
     client: ClientOption = None
@@ -162,7 +162,7 @@ async def _list(path: str, wanted: ListOptions, columns: Sequence[Column]) -> No
 async def _one(wanted: SubmissionsOptions, ident: str) -> None:
     params = given({"provider": wanted.provider})
     async with open_source(wanted.config) as source:
-        view = await source.get(f"/v1/submissions/{ident}", params)
+        view = await _find(source, ident, params)
         if wanted.json:
             print_json(view)
             return
@@ -171,14 +171,19 @@ async def _one(wanted: SubmissionsOptions, ident: str) -> None:
     _show_around(view, rows)
 
 
+async def _find(source: Source, ident: str, params: Mapping[str, str]) -> Any:
+    try:
+        return await source.get(f"/v1/submissions/{quote(ident, safe='')}", params)
+    except NotThere:
+        raise ReceiverError(f"There is no submission {ident!r}, nor a task with this id.") from None
+
+
 def _show_facts(view: Row) -> None:
-    for name in ("id", "task_id", "parent", "provider", "operation", "client", "stage", "created_at", "deadline_at"):
-        if view[name]:
-            out.print(Text(f"{name:12} {one_line(str(view[name]))}"), soft_wrap=True)
+    names = ("id", "task_id", "parent", "provider", "operation", "client", "stage", "created_at", "deadline_at")
+    pairs = [(name, one_line(str(view[name]))) for name in names if view[name]]
     if view["labels"]:
-        out.print(Text(f"{'labels':12} {_labels(view)}"), soft_wrap=True)
-    for line in songs.failure(view):
-        out.print(Text(line), soft_wrap=True)
+        pairs.append(("labels", one_line(_labels(view))))
+    show_pairs(out, [*pairs, *songs.failure(view)])
 
 
 def _show_around(view: Row, rows: Sequence[Row] | None) -> None:

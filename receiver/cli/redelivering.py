@@ -1,8 +1,9 @@
 """`redeliver` and `replay`: deliveries once more, and past events for a handler that never had them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -11,7 +12,8 @@ from rich.text import Text
 from receiver.cli.context import ConfigOption, JsonOption, err, out, run, usage
 from receiver.cli.lists import ClientOption, ProviderOption, StageOption, SubmissionOption, TypeOption, print_json
 from receiver.cli.options import LabelOption, given, read_labels, taking
-from receiver.cli.source import Source, open_source
+from receiver.cli.source import Conflict, NotThere, Source, open_source
+from receiver.errors import ReceiverError
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say which.")]
 SearchOption = Annotated[str | None, typer.Option("--search", "-q", help="Text in ids and titles.")]
@@ -22,7 +24,7 @@ _SOON = "A running `receiver serve` on this database takes them up within 5 seco
 
 @dataclass(frozen=True, kw_only=True)
 class RedeliverOptions:
-    idents: Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Deliveries by their ids.")] = None
+    idents: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Deliveries by their ids.")] = None
     again: Annotated[bool, typer.Option("--again", help="Also what was delivered: as a new delivery.")] = False
     handler: Annotated[str | None, typer.Option(help="Those to this handler.")] = None
     state: Annotated[str | None, typer.Option(help="dead (as it is without), or discarded.")] = None
@@ -98,10 +100,25 @@ def replay(wanted: ReplayOptions) -> None:
     run(_replay(wanted))
 
 
-async def _redeliver_each(wanted: RedeliverOptions, idents: list[str]) -> None:
+async def _redeliver_each(wanted: RedeliverOptions, idents: Sequence[str]) -> None:
+    rows: list[Any] = []
     async with open_source(wanted.config) as source:
-        rows = [await source.post(f"/v1/deliveries/{ident}/redeliver", {"again": wanted.again}) for ident in idents]
-        _tell(rows, source, wanted.json)
+        try:
+            for ident in idents:
+                rows += [await _redeliver_one(source, ident, wanted.again)]
+        finally:
+            # What was put back before one of them failed is said all the same.
+            if rows:
+                _tell(rows, source, wanted.json)
+
+
+async def _redeliver_one(source: Source, ident: str, again: bool) -> Any:
+    try:
+        return await source.post(f"/v1/deliveries/{quote(ident, safe='')}/redeliver", {"again": again})
+    except NotThere:
+        raise ReceiverError(f"There is no delivery {ident!r}.") from None
+    except Conflict:
+        raise ReceiverError(f"{ident} is delivered: say --again for a new delivery of its event.") from None
 
 
 async def _redeliver_all(wanted: RedeliverOptions) -> None:

@@ -25,7 +25,7 @@ _STAGES = frozenset({*Stage, "updated"})
 
 @dataclass(frozen=True, kw_only=True)
 class RouteTestOptions:
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="An event as JSON; - reads stdin.")] = None
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="An event as JSON; - reads stdin.")] = None
     type: Annotated[str | None, typer.Option("--type", help="In place of a file: music.complete.")] = None
     provider: ProviderOption = None
     operation: Annotated[str | None, typer.Option(help="With --type; else generate.")] = None

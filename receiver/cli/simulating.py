@@ -19,7 +19,7 @@ from receiver.cli.lists import print_json
 from receiver.cli.loopback import address_of, serving
 from receiver.cli.options import read_labels, taking
 from receiver.cli.songs import Json
-from receiver.cli.tables import Column, show
+from receiver.cli.tables import Column, show, show_pairs
 from receiver.errors import ReceiverError
 from receiver.outbound import Http
 from receiver.providers import provider_class
@@ -164,7 +164,8 @@ def _print_end(task: Task, view: Json) -> None:
     )
     show(out, _sent(task), columns)
     out.print(f"\n{view['id']} is {view['stage']}", markup=False, soft_wrap=True)
-    for line in (*songs.failure(view), *_lines(view)):
+    show_pairs(out, songs.failure(view))
+    for line in _lines(view):
         out.print(Text(line), soft_wrap=True)
     if not view["deliveries"]:
         err.print("No handler got them: rehearsals go only to routes that say `via: simulated`.", markup=False)

@@ -13,7 +13,6 @@ STEPS = ("sent", "accepted", "text", "first", "complete", "archived")
 _FINAL = frozenset({"complete", "failed", "lost", "rejected"})
 _GOOD = "complete"
 _ENDED = frozenset({"delivered", "dead", "discarded"})
-_LABEL = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +49,16 @@ def step(view: Json) -> int:
     return STEPS.index(stage) + 1 if stage in STEPS else 1
 
 
-def failure(view: Json) -> Iterator[str]:
-    """What went wrong and what to do, in our words, then the provider's."""
+def failure(view: Json) -> Iterator[tuple[str, str]]:
+    """What went wrong and what to do, in our words, then the provider's: labels and sentences."""
     error = view["error"]
     if error is None:
         return
     if error["meaning"]:
-        yield f"{'error':{_LABEL}} {one_line(error['meaning'])}"
+        yield "error", one_line(error["meaning"])
     if error["advice"]:
-        yield f"{'what to do':{_LABEL}} {one_line(error['advice'])}"
-    yield f"{'they said':{_LABEL}} {one_line(error['message'])} ({one_line(error['code'])})"
+        yield "what to do", one_line(error["advice"])
+    yield "they said", f"{one_line(error['message'])} ({one_line(error['code'])})"
 
 
 def linked(view: Json, deliveries: Sequence[Json]) -> list[Linked]:

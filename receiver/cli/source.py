@@ -11,7 +11,6 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
 from starlette.applications import Starlette
 
 from receiver import api
@@ -20,6 +19,7 @@ from receiver.app import fresh_id, open_database, url_maker
 from receiver.app.service import _signer as open_signer
 from receiver.app.urls import Urls
 from receiver.cli.context import DEFAULT_PORT, settings_from, usage
+from receiver.cli.within import ask
 from receiver.errors import NotSent, Outcome, ReceiverError
 from receiver.intake import Intake
 from receiver.outbound import Answer, Http
@@ -45,11 +45,20 @@ class Forbidden(ReceiverError):
     pass
 
 
+class NotThere(ReceiverError):
+    pass
+
+
+class Conflict(ReceiverError):
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Asks `/v1`. `live` says that a running receiver answers; else it is the database.
 
-    Every method raises ConfigError for a wrong wish, Forbidden, NoReceiver, or ReceiverError with one sentence.
+    Every method raises ConfigError for a wrong wish, Forbidden, NotThere, Conflict, NoReceiver, or ReceiverError with
+    one sentence.
     """
 
     send: Send
@@ -135,18 +144,11 @@ async def database_source(settings: Settings) -> AsyncIterator[Source]:
     try:
         password = token_urlsafe()
         app = _application(settings, store, password)
-        async with httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(app=app),
-            base_url="http://database",
-            headers={"authorization": f"Bearer {password}"},
-            trust_env=False,
-        ) as client:
 
-            async def send(method: str, target: str, body: bytes | None) -> Answer:
-                reply = await client.request(method, target, content=body)
-                return Answer(status=reply.status_code, headers=dict(reply.headers.items()), body=reply.content)
+        async def send(method: str, target: str, body: bytes | None) -> Answer:
+            return await ask(app, method, target, body, {"authorization": f"Bearer {password}"})
 
-            yield Source(send, live=False)
+        yield Source(send, live=False)
     finally:
         await store.close()
 
@@ -180,7 +182,7 @@ def settle(answer: Answer) -> Any:
         raise Forbidden("This token may not do that: set RECEIVER_TOKEN to the admin password.")
     if answer.status in _USAGE:
         raise usage(said)
-    raise ReceiverError(said)
+    raise {404: NotThere, 409: Conflict}.get(answer.status, ReceiverError)(said)
 
 
 def problem_of(answer: Answer) -> str:

@@ -21,7 +21,7 @@ from receiver.cli.lists import deliveries_of, print_json, print_links
 from receiver.cli.options import read_labels, taking
 from receiver.cli.songs import Json
 from receiver.cli.source import problem_of
-from receiver.cli.tables import moment
+from receiver.cli.tables import moment, show_pairs
 from receiver.errors import ReceiverError
 from receiver.events import utc_now
 from receiver.outbound import Http
@@ -41,7 +41,7 @@ _SHOWN = 24
 class SubmitOptions:
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="[PROMPT]", help="What it is about; with --title or --style the words that are sung."),
+        typer.Argument(metavar="PROMPT", help="What it is about; with --title or --style the words that are sung."),
     ] = None
     title: Annotated[str | None, typer.Option(help="The title.")] = None
     style: Annotated[str | None, typer.Option(help="Genre and mood: indie folk, warm.")] = None
@@ -187,8 +187,7 @@ class _Lines:
 
 def _print_end(view: Json, rows: Sequence[Json]) -> None:
     out.print(Text(f"{view['id']}  {view['stage']}"), soft_wrap=True)
-    for line in songs.failure(view):
-        out.print(Text(line), soft_wrap=True)
+    show_pairs(out, songs.failure(view))
     print_links(view, rows)
     for row in _dead(view):
         said = f"{row['handler']} did not get it: see `receiver deliveries --submission {view['id']}`."

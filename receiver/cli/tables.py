@@ -1,12 +1,13 @@
 """Rows as text: aligned and whole in a pipe, fitted to the width of a terminal. Ids are never cut: they get copied."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from handlers.text import one_line
@@ -16,6 +17,7 @@ Row = Mapping[str, Any]
 _GAP = 2
 _ROOMY = 120
 _LEAST = 6
+_LABEL = 11
 _STYLES = {
     "complete": "green",
     "delivered": "green",
@@ -58,6 +60,17 @@ def show(
             console.print(Text(f"  {said}", style="dim"))
 
 
+def show_pairs(console: Console, pairs: Iterable[tuple[str, str]], indent: int = 0) -> None:
+    """Labels and sentences below each other; a terminal wraps the sentences beside their labels."""
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    for label, text in pairs:
+        grid.add_row(" " * indent + label.ljust(_LABEL), Text(text, overflow="fold"))
+        if not console.is_terminal:
+            console.print(Text(f"{' ' * indent}{label:{_LABEL}}{' ' * _GAP}{text}"), soft_wrap=True)
+    if console.is_terminal and grid.row_count:
+        console.print(grid)
+
+
 def lines(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> list[Text]:
     """A head and a line for each row, at most `width` cells wide where the columns that don't give way allow it."""
     cells = [[one_line(column.read(row)) for column in columns] for row in rows]
@@ -83,6 +96,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> Text:
         last = number == len(cells) - 1
         line.append(_fitted(cell, width, last=last), style=_STYLES.get(cell, ""))
         line.append("" if last else " " * _GAP)
+    line.rstrip()
     return line
 
 

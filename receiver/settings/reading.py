@@ -42,7 +42,7 @@ def _raw(path: Path, mistakes: Mistakes) -> dict[str, Any]:
     if not isinstance(raw, dict):
         mistakes.settle()
         said = "is empty" if raw is None else "must be a mapping with keys such as `routes:`"
-        mistakes.add((), f"{said}; `receiver init` writes an example")
+        mistakes.add((), f"{said}; the README shows an example")
         mistakes.settle()
     found: dict[str, Any] = raw
     return found
@@ -52,7 +52,7 @@ def _text(path: Path, mistakes: Mistakes) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        mistakes.add((), "is not there; `receiver init` writes one, --config names another")
+        mistakes.add((), "is not there; write one as the README shows, or name another with --config")
     except IsADirectoryError:
         mistakes.add((), "is a directory; name the file in it")
     except UnicodeDecodeError:

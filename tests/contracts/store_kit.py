@@ -1,6 +1,7 @@
 """What the suites of the stores build their cases from."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -98,6 +99,16 @@ def becomes(stage: Stage, *kinds: str, revision: int = 0) -> Decide:
         return Change(submission=after, events=events)
 
     return decide
+
+
+@asynccontextmanager
+async def running(store: Store) -> AsyncIterator[Store]:
+    """Open, and closed again whatever happens: a store left open keeps the process alive."""
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def stored(store: Store, submission: Submission | None = None) -> Submission:

@@ -21,6 +21,7 @@ from tests.contracts.store_kit import (
     becomes,
     keep,
     new_id,
+    running,
     stored,
 )
 
@@ -187,13 +188,11 @@ async def test_what_was_answered_is_there_after_a_restart(store: Store, store_ur
     await store.change(known.id, becomes(Stage.COMPLETE, "music.complete"), a_callback())
     events = await store.unrouted(10)
     await store.close()
-    again = open_store(store_url, clock, Ids())
-    await again.open()
-    found = await again.submission(known.id)
-    assert found is not None
-    assert found.stage is Stage.COMPLETE
-    assert await again.unrouted(10) == events
-    await again.close()
+    async with running(open_store(store_url, clock, Ids())) as again:
+        found = await again.submission(known.id)
+        assert found is not None
+        assert found.stage is Stage.COMPLETE
+        assert await again.unrouted(10) == events
 
 
 async def test_a_task_id_finds_the_newest_submission_first(store: Store) -> None:

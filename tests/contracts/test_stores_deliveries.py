@@ -143,6 +143,15 @@ async def test_a_heartbeat_keeps_the_lease(store: Store, clock: Clock) -> None:
     assert await store.end(claim, Delivered())
 
 
+async def test_a_heartbeat_of_an_earlier_owner_keeps_nothing(store: Store, clock: Clock) -> None:
+    await a_delivery(store)
+    lost = await one_claim(store)
+    await store.end(lost, Released())
+    await one_claim(store)
+    await store.heartbeat([lost], 10 * LEASE)
+    assert await store.next_due() == START + LEASE
+
+
 async def test_abandoning_takes_back_leases_and_spends_no_try(store: Store) -> None:
     await a_delivery(store)
     lost = await one_claim(store)

@@ -41,10 +41,10 @@ def test_every_mistake_says_what_to_do(path: Path) -> None:
 
 
 FILES = [
-    ("missing", None, "is not there; `receiver init` writes one, --config names another"),
+    ("missing", None, "is not there; write one as the README shows, or name another with --config"),
     ("not UTF-8", b"public_url: \xff\xfe\n", "is not UTF-8 text; save it as UTF-8"),
-    ("only comments", b"# nothing\n", "is empty; `receiver init` writes an example"),
-    ("a text", b"hello\n", "must be a mapping with keys such as `routes:`; `receiver init` writes an example"),
+    ("only comments", b"# nothing\n", "is empty; the README shows an example"),
+    ("a text", b"hello\n", "must be a mapping with keys such as `routes:`; the README shows an example"),
     ("control character", b"a: \x01\n", "holds a character that YAML does not allow; remove control characters"),
     ("deep", b"[" * 5000, "is nested too deeply, or an alias stands inside its own anchor; write it out"),
 ]

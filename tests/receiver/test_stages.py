@@ -137,6 +137,22 @@ def test_files_after_a_partial_complete_make_an_update() -> None:
     assert (change.submission.revision, change.submission.partial, change.submission.ask_at) == (1, False, None)
 
 
+def test_the_missing_file_of_a_partial_complete_is_asked_for_on() -> None:
+    held, _ = after(half())
+    partial = answered(held, None, moment(Via.STATUS, LATER), ask_again=SOON).submission
+    again = answered(partial, pending(), moment(Via.STATUS, LATER), ask_again=SOON)
+    assert (types(again), again.submission.ask_at) == ([], LATER + SOON)
+    given_up = answered(partial, pending(), moment(Via.STATUS, LATER), ask_again=None)
+    assert (types(given_up), given_up.submission.stage) == ([], Stage.COMPLETE)
+
+
+def test_a_new_track_without_audio_does_not_make_a_complete_partial() -> None:
+    state, _ = after(complete())
+    bare = complete(track("c", None, "https://cdn.example/c.jpeg"))
+    state, events = after(bare, start=state)
+    assert ([event.type for event in events], state.partial, state.ask_at) == (["music.updated"], False, None)
+
+
 def test_updates_are_numbered() -> None:
     state, _ = after(complete(track("a"), track("b")))
     more = complete(track("a", image="https://cdn.example/a.jpeg"))

@@ -1,6 +1,7 @@
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ from starlette.routing import Route
 
 from receiver.errors import NotSent, StoreUnavailable, Unreachable
 from receiver.events import Kind, Stage, Submission
-from receiver.outbound import Answer
+from receiver.outbound import Answer, Http
 from receiver.submissions import Gateway
 from receiver.tokens import Scope, Signer
 from receiver.web.access import Access, AdminDoor
 from tests.support.deliveries import FakeHttp, make_answer
-from tests.support.kit import Kit, kit
+from tests.support.kit import Kit, kit, sunoapi
+from tests.support.peers import Reply, hang, raw, reset, serve, truncate
 from tests.support.web import Answered, Ask, application, ask
 
 CLIENT = [("authorization", "Bearer client-token-123456"), ("content-type", "application/json")]
@@ -292,3 +294,38 @@ async def test_the_client_gets_its_answer_although_the_reply_cannot_be_recorded(
     answered = await made.post()
     assert (answered.status, answered.body) == (200, ACCEPTED)
     assert (await made.stored(answered)).stage is Stage.SENDING
+
+
+PEERS = {
+    "html": (raw(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 6\r\n\r\n<html>"), 504, Stage.UNKNOWN),
+    "hangs": (hang(), 504, Stage.UNKNOWN),
+    "resets": (reset(), 504, Stage.UNKNOWN),
+    "breaks off": (truncate(ACCEPTED, 500), 504, Stage.UNKNOWN),
+    "no HTTP": (raw(b"220 smtp.example ESMTP\r\n"), 504, Stage.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize(("reply", "status", "stage"), PEERS.values(), ids=PEERS.keys())
+async def test_a_real_provider_that_misbehaves_gets_one_request_and_one_sentence(
+    base: Kit, reply: Reply, status: int, stage: Stage
+) -> None:
+    async with serve(reply) as peer:
+        real = Http()
+        made = house(base)
+        providers = {"suno": sunoapi(peer.url)}
+        made.gateway = replace(made.gateway, http=real, providers=providers, timeout=timedelta(seconds=0.3))
+        answered = await made.post()
+        await real.close()
+        assert (answered.status, answered.header("content-type")) == (status, "application/problem+json")
+        assert len(peer.seen) == 1
+    assert (await made.stored(answered)).stage is stage
+
+
+async def test_a_provider_that_is_not_there_rejects_at_once(base: Kit) -> None:
+    real = Http()
+    made = house(base)
+    made.gateway = replace(made.gateway, http=real)
+    answered = await made.post()
+    await real.close()
+    assert (answered.status, (await made.stored(answered)).stage) == (502, Stage.REJECTED)
+    assert "Nothing was sent" in answered.json()["detail"]

@@ -14,9 +14,10 @@ from receiver.events import Event, Stage
 from receiver.handler import Delivery, Handler, Receipt, TargetFailure, TemporaryFailure
 from receiver.routing import Globs, Match, Plan, Route, Step
 from receiver.stages import Report, reported
+from receiver.store.base import HandlerState
 from receiver.worker import Worker
 from tests.support.kit import Kit, kit
-from tests.support.stages import complete, first, moment, text
+from tests.support.stages import NOON, complete, first, moment, text
 
 Does = Callable[[Delivery], Awaitable[Receipt | None]]
 REPORTS = {Stage.TEXT: text, Stage.FIRST: first, Stage.COMPLETE: complete}
@@ -188,6 +189,17 @@ async def test_a_broken_target_pauses_and_a_probe_resumes(house: Kit) -> None:
     assert all(delivery.event.kind == "music" for delivery in team.seen)
     assert [row.error for row in await house.deliveries() if row.state.value != "delivered"] == []
     assert "handler.resumed" in await house.types()
+
+
+async def test_a_start_tries_what_was_paused_at_once(house: Kit) -> None:
+    paused = HandlerState(name="team", paused_at=NOON, reason="revoked", probe_at=NOON + timedelta(hours=1), probes=9)
+    alarm = Event(id=house.new_id("evt"), type="handler.paused", occurred_at=NOON, received_at=NOON)
+    assert await house.store.pause(paused, alarm)
+    team = recording()
+    await happen(house, Stage.COMPLETE)
+    async with running(house.worker({"team": team})):
+        await until(lambda: team.seen)
+    assert (await house.store.handlers()) == []
 
 
 async def test_stopping_lets_running_attempts_end(house: Kit) -> None:

@@ -25,13 +25,11 @@ MOST_BODIES = 100
 MOST_BYTES = 64 * 2**20
 
 _LOAD = """
-SELECT id, doc AS submission, ask_at, callbacks, callback_bytes, callbacks_dropped FROM submissions
-WHERE id IN (SELECT value FROM json_each(?))
-"""
-_KEPT = """
-SELECT c.submission_id, c.sha256, c.id FROM json_each(?) AS wanted
-JOIN callbacks AS c
-  ON c.submission_id = json_extract(wanted.value, '$[0]') AND c.sha256 = json_extract(wanted.value, '$[1]')
+SELECT s.id, s.doc AS submission, s.ask_at, s.callbacks, s.callback_bytes, s.callbacks_dropped,
+       c.sha256, c.id AS kept
+FROM json_each(?) AS wanted
+JOIN submissions AS s ON s.id = json_extract(wanted.value, '$[0]')
+LEFT JOIN callbacks AS c ON c.submission_id = s.id AND c.sha256 = json_extract(wanted.value, '$[1]')
 """
 _SAVE = """
 INSERT INTO submissions (id, provider, client, stage, task_id, created_at, ask_at, search, doc,
@@ -98,28 +96,22 @@ class _Book:
 async def change(turn: Turn, items: list[Wanted]) -> list[Submission | Exception | None]:
     """All changes of a batch: read once, decided one after the other, written once."""
     digests = [hashlib.sha256(item.callback.body).hexdigest() if item.callback else "" for item in items]
-    book = _Book(await _load(turn, items), await _find_kept(turn, items, digests))
+    book = await _open(turn, items, digests)
     answers = [_decide(book, item, digest) for item, digest in zip(items, digests, strict=True)]
     await _write(turn, book)
     return answers
 
 
-async def _load(turn: Turn, items: list[Wanted]) -> dict[str, _Account]:
-    rows = await turn.rows(_LOAD, (to_json([item.id for item in items]),))
-    return {row["id"]: _read_account(row) for row in rows}
+async def _open(turn: Turn, items: list[Wanted], digests: list[str]) -> _Book:
+    wanted = {(item.id, digest) for item, digest in zip(items, digests, strict=True)}
+    rows = await turn.rows(_LOAD, (to_json(list(wanted)),))
+    kept = {(row["id"], row["sha256"]): row["kept"] for row in rows if row["kept"]}
+    return _Book({row["id"]: _read_account(row) for row in rows}, kept)
 
 
 def _read_account(row: sqlite3.Row) -> _Account:
     found = read_submission(row)
     return _Account(found, row["callbacks"], row["callback_bytes"], row["callbacks_dropped"], found.ask_at)
-
-
-async def _find_kept(turn: Turn, items: list[Wanted], digests: list[str]) -> dict[tuple[str, str], str]:
-    wanted = [(item.id, digest) for item, digest in zip(items, digests, strict=True) if item.callback]
-    if not wanted:
-        return {}
-    rows = await turn.rows(_KEPT, (to_json(wanted),))
-    return {(row["submission_id"], row["sha256"]): row["id"] for row in rows}
 
 
 def _decide(book: _Book, item: Wanted, digest: str) -> Submission | Exception | None:

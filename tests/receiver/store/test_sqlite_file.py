@@ -12,7 +12,7 @@ from receiver.store import open_store, sqlite_path
 from receiver.store.base import Query
 from receiver.store.sqlite import claims, due, lists
 from receiver.store.sqlite.store import SqliteStore
-from tests.contracts.store_kit import Clock, Ids, a_submission, keep
+from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running
 
 
 def a_store(path: Path, *, exclusive: bool = True) -> SqliteStore:
@@ -21,24 +21,22 @@ def a_store(path: Path, *, exclusive: bool = True) -> SqliteStore:
 
 async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
     first, second = a_store(tmp_path / "a.db"), a_store(tmp_path / "a.db")
-    await first.open()
-    with pytest.raises(StoreBusy, match=rf"Another `receiver serve` runs on {re.escape(str(tmp_path))}/a\.db"):
-        await second.open()
-    await first.close()
-    await second.open()
-    await second.close()
+    says = rf"Another `receiver serve` runs on {re.escape(str(tmp_path))}/a\.db"
+    async with running(first):
+        with pytest.raises(StoreBusy, match=says):
+            async with running(second):
+                pass
+    async with running(second):
+        assert await second.migrate() == 1
 
 
 async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
     server, command = a_store(tmp_path / "a.db"), a_store(tmp_path / "a.db", exclusive=False)
     await server.migrate()
-    await server.open()
-    await command.open()
-    submission = a_submission()
-    await command.change(submission, keep)
-    assert await server.submission(submission.id) == submission
-    await command.close()
-    await server.close()
+    async with running(server), running(command):
+        submission = a_submission()
+        await command.change(submission, keep)
+        assert await server.submission(submission.id) == submission
 
 
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
@@ -83,7 +81,8 @@ async def test_a_file_that_cannot_be_used_says_what_to_do(
     assert callable(spoil)
     spoil(path)
     with pytest.raises(error, match=says):
-        await a_store(path).open()
+        async with running(a_store(path)):
+            pass
     with pytest.raises(error, match=says):
         await a_store(path).migrate()
 
@@ -92,21 +91,19 @@ async def test_a_refused_open_lets_go_of_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     _newer(path)
     with pytest.raises(SchemaTooNew):
-        await a_store(path).open()
+        async with running(a_store(path)):
+            pass
     path.unlink()
-    store = a_store(path)
-    await store.open()
-    await store.close()
+    async with running(a_store(path)) as store:
+        assert await store.migrate() == 1
 
 
 async def test_a_database_that_was_not_migrated_says_so(tmp_path: Path) -> None:
-    store = a_store(tmp_path / "a.db")
-    await store.open()
-    with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
-        await store.change(a_submission(), keep)
-    with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
-        await store.events(Query())
-    await store.close()
+    async with running(a_store(tmp_path / "a.db")) as store:
+        with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
+            await store.change(a_submission(), keep)
+        with pytest.raises(StoreUnavailable, match="run `receiver migrate`"):
+            await store.events(Query())
 
 
 async def test_a_closed_store_refuses(tmp_path: Path) -> None:
@@ -119,12 +116,11 @@ async def test_a_closed_store_refuses(tmp_path: Path) -> None:
 
 async def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
     store = a_store(tmp_path / "a.db")
-    await store.open()
-    db = store._writer._db
-    assert db is not None
-    assert [row[0] for row in await db.execute_fetchall("PRAGMA journal_mode")] == ["wal"]
-    assert [row[0] for row in await db.execute_fetchall("PRAGMA synchronous")] == [2]
-    await store.close()
+    async with running(store):
+        db = store._writer._db
+        assert db is not None
+        assert [row[0] for row in await db.execute_fetchall("PRAGMA journal_mode")] == ["wal"]
+        assert [row[0] for row in await db.execute_fetchall("PRAGMA synchronous")] == [2]
 
 
 @pytest.mark.parametrize(
