@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from bench.seeds import Memory, intake, signer, sqlite
 from bench.wire import Message, listen, ok
-from receiver.app.server import bind, server_for
+from receiver.app import Service, bind, serve_until_signal
+from receiver.app.loops import Loops
 from receiver.callbacks import Callbacks
 from receiver.store.sqlite.store import SqliteStore
 from receiver.web.answers import EXCEPTION_HANDLERS
@@ -38,29 +38,27 @@ async def _parse(request: Request) -> Response:
     return Response(b'{"status":"received"}', media_type="application/json")
 
 
-async def _serve(app: ASGIApp) -> None:
+async def _serve(app: Starlette, store: SqliteStore) -> None:
+    """As the service is served, but without its loops."""
     listener = bind("127.0.0.1", 0)
-    server = server_for(app)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, setattr, server, "should_exit", True)
-    _say(listener.getsockname()[1])
-    await server.serve(sockets=[listener])
+    service = Service(app=app, store=store, loops=Loops([]))
+    await serve_until_signal(service, listener, lambda: _say(listener.getsockname()[1]))
 
 
 async def serve_store(database: Path) -> None:
     store = sqlite(database)
     await store.open()
-    try:
-        await _serve(_callback_app(store))
-    finally:
-        await store.close()
+    await _serve(_callback_app(store), store)
 
 
 async def serve_memory(database: Path) -> None:
-    await _serve(_callback_app(Memory(database)))
+    store = Memory(database)
+    await _serve(_callback_app(store), store)
 
 
-async def serve_bare() -> None:
-    await _serve(Starlette(routes=[Route("/callbacks/{token:path}", _parse, methods=["POST"])]))
+async def serve_bare(database: Path) -> None:
+    app = Starlette(routes=[Route("/callbacks/{token:path}", _parse, methods=["POST"])])
+    await _serve(app, Memory(database))
 
 
 async def serve_stub(pause: float) -> None:
@@ -85,7 +83,7 @@ async def _work(peer: str, database: Path, pause: float) -> None:
         case "memory":
             await serve_memory(database)
         case "bare":
-            await serve_bare()
+            await serve_bare(database)
         case _:
             await serve_stub(pause)
 

@@ -39,7 +39,10 @@ _HEADERS = {
 
 @runtime_checkable
 class Archive(Protocol):
-    """An archive on this machine."""
+    """An archive on this machine, all of it below `directory`."""
+
+    @property
+    def directory(self) -> Path: ...
 
     def path(self, key: str) -> Path:
         """Raises PermanentFailure or ValueError where the key leads out of the archive."""

@@ -30,6 +30,7 @@ from receiver.store import open_store, sqlite_path
 from receiver.store.base import Store
 from receiver.submissions import Gateway
 from receiver.tokens import Signer, hash_password, matches_password, redact_tokens
+from receiver.watch import Watch
 from receiver.web.access import Access, AdminDoor
 from receiver.web.answers import EXCEPTION_HANDLERS
 from receiver.web.around import middleware
@@ -78,7 +79,7 @@ async def build(settings: Settings, local_url: str) -> Service:
     builder = _Builder(
         settings, store, Urls(signer=signer, public_url=settings.public_url, local_url=local_url), access
     )
-    loops = Loops([builder.worker(), builder.reconciler()])
+    loops = Loops([builder.worker(), builder.reconciler(), builder.watch()])
     routes: list[BaseRoute] = [
         Callbacks(signer, builder.intake, settings.limits.callback_body).route(),
         FileLinks(signer, store, _archives(settings.handlers), {}).route(),
@@ -129,6 +130,17 @@ class _Builder:
             http=self.http,
             providers=self._settings.providers,
             jitter=random.random,
+        )
+
+    def watch(self) -> Watch:
+        archives = _archives(self._settings.handlers)
+        folders = {sqlite_path(self._settings.database).parent, *(archive.directory for archive in archives.values())}
+        return Watch(
+            store=self._store,
+            new_id=fresh_id,
+            archives=archives.keys(),
+            folders=sorted(folders),
+            free_disk=self._settings.limits.free_disk,
         )
 
     def gateway(self) -> Gateway:

@@ -13,8 +13,8 @@ from receiver.cli.songs import Json
 from receiver.cli.source import Remote, Source, database_source, nearby, remote, remote_source
 from receiver.settings import Settings
 
-# Nothing tells when an event has been routed: after so many looks without work no more is expected.
-_CALM = 3
+# Nothing tells when an event has been routed: after so many quick looks without work no more is expected.
+_CALM, _QUICK_S = 3, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _token(settings: Settings) -> str:
 
 
 async def watch(source: Source, ident: str, tell: Callable[[Json], None], pause: float, *, final: bool = True) -> Json:
-    """Looks every `pause` seconds until the deliveries have ended, and with `final` the submission too."""
+    """Looks every `pause` seconds, sooner near the end, until the deliveries have ended, and with `final` the submission too."""
     calm = 0
     while True:
         view: Json = await source.get(f"/v1/submissions/{ident}")
@@ -55,4 +55,4 @@ async def watch(source: Source, ident: str, tell: Callable[[Json], None], pause:
         calm = calm + 1 if over else 0
         if calm == _CALM:
             return view
-        await asyncio.sleep(pause)
+        await asyncio.sleep(min(pause, _QUICK_S) if over else pause)

@@ -4,7 +4,7 @@ A method that writes returns after its commit is on disk, and raises StoreUnavai
 The store's own clock decides what is due; callers pass durations.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -315,6 +315,9 @@ class Store(Protocol):
         """In the order of their commits, oldest first, from behind this event; None: from the first one kept."""
 
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
+
+    async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
+        """Deliveries of these handlers, older than `age`, neither delivered nor discarded; oldest first."""
 
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 

@@ -89,13 +89,17 @@ async def test_the_answer_comes_back_as_it_was(base: Kit) -> None:
 
 async def test_an_accepted_submission_has_its_task_labels_and_deadline(base: Kit) -> None:
     made = house(base)
-    headers = [*CLIENT, ("x-receiver-labels", "user=42, project=film")]
-    submission = await made.stored(await made.post(headers=headers))
+    submission = await made.stored(await made.post(headers=[*CLIENT, ("x-receiver-labels", "user=42")]))
     assert (submission.stage, submission.task_id, submission.client) == (Stage.ACCEPTED, "task-1", "app")
-    assert submission.labels == {"project": "film", "user": "42"}
+    assert submission.labels == {"project": "podcast", "user": "42"}
     assert submission.deadline_at is not None
     assert (submission.deadline_at - submission.created_at).total_seconds() == 300
     assert await base.types() == ["submission.accepted"]
+
+
+async def test_labels_of_the_request_win_over_the_clients(base: Kit) -> None:
+    answered = await house(base).post(headers=[*CLIENT, ("x-receiver-labels", "project=film, user=42")])
+    assert (await house(base).stored(answered)).labels == {"project": "film", "user": "42"}
 
 
 async def test_the_submission_is_on_disk_before_it_is_forwarded(base: Kit) -> None:

@@ -20,6 +20,11 @@ _EVENT = "e.seq, e.doc AS event, e.callback_id, c.body"
 
 UNROUTED = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.routed_at IS NULL ORDER BY e.seq LIMIT ?"  # noqa: S608 - constants
 ONE_EVENT = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.id = ?"  # noqa: S608 - constants
+UNDELIVERED = """
+SELECT d.* FROM deliveries AS d
+WHERE d.state IN ('waiting', 'pending', 'running', 'dead') AND d.created_at <= ?
+  AND d.handler IN (SELECT value FROM json_each(?)) ORDER BY d.created_at LIMIT ?
+"""
 COUNTS = """
 SELECT 'unrouted' AS what, count(*) AS count FROM events WHERE routed_at IS NULL
 UNION ALL SELECT state, count(*) FROM deliveries GROUP BY state

@@ -1,7 +1,7 @@
 """The store in one SQLite file: hands every write to the writer and every look to a reader."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -216,6 +216,11 @@ class SqliteStore:
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]:
         listing = lists.deliveries(query)
         return listing.page(await self._searcher.rows(listing.sql, listing.values), read_delivery)
+
+    async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
+        until = micros(self.now() - age)
+        values = (until, json.dumps(sorted(handlers)), limit)
+        return [read_delivery(row) for row in await self._searcher.rows(lists.UNDELIVERED, values)]
 
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         rows = await self._reader.rows(

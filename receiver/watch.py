@@ -1,0 +1,96 @@
+"""Looks at what no event tells: a disk that runs full, and archives still undelivered when links are about to die."""
+
+import asyncio
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from receiver.errors import StoreError
+from receiver.events import Event, Failure, Level
+from receiver.store.base import DeliveryRow, Store
+from receiver.units import format_size
+
+logger = logging.getLogger(__name__)
+
+# Providers keep files for 14 days at least (their pages say 14 or 15): three days are left to act.
+_EXPIRING = timedelta(days=11)
+_PERIOD = timedelta(minutes=1)
+_MOST = 50
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of this folder, or of the nearest one above that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """`folders` must keep `free_disk` bytes free each; `archives` are the handlers that keep files."""
+
+    store: Store
+    new_id: Callable[[str], str]
+    archives: Collection[str]
+    folders: Collection[Path]
+    free_disk: int
+    free: Callable[[Path], int] = free_bytes
+    _low: bool = False
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self.look()
+            except StoreError as error:
+                logger.warning("the watch waits for the database: %s", error)
+            except Exception:  # the loop must outlive whatever one look meets
+                logger.exception("the watch failed and goes on")
+            try:
+                async with asyncio.timeout(_PERIOD.total_seconds()):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def look(self) -> None:
+        """One look at everything; what is wrong becomes an event, once."""
+        await self._look_at_disks()
+        if self.archives:
+            rows = await self.store.undelivered(self.archives, _EXPIRING, _MOST)
+            await self.store.emit([self._expiring(row) for row in rows])
+
+    async def _look_at_disks(self) -> None:
+        full = [(folder, free) for folder in self.folders if (free := self.free(folder)) < self.free_disk]
+        if full and not self._low:
+            said = "; ".join(f"{format_size(free)} are free at {folder}" for folder, free in full)
+            advice = "Free some space, or lower limits.free_disk: archives stop below it and go on by themselves."
+            await self.store.emit([self._event(self.new_id("evt"), "disk.low", f"{said}.", advice)])
+        self._low = bool(full)
+
+    def _expiring(self, row: DeliveryRow) -> Event:
+        # The same delivery makes the same id, and an id is written once.
+        ident = "evt_" + hashlib.sha256(f"file.expiring {row.id}".encode()).hexdigest()[:32]
+        message = f"{row.handler} has not archived {row.event_type} in {_EXPIRING.days} days: its links die soon."
+        advice = f"Mend what it says under {row.id}, then: receiver redeliver {row.id}"
+        return self._event(ident, "file.expiring", message, advice, row)
+
+    def _event(self, ident: str, type_: str, message: str, advice: str, row: DeliveryRow | None = None) -> Event:
+        now = self.store.now()
+        return Event(
+            id=ident,
+            type=type_,
+            level=Level.PROBLEM,
+            submission_id=row.submission_id if row else None,
+            occurred_at=now,
+            received_at=now,
+            error=Failure(code=type_, message=message, advice=advice),
+            raw={"handler": row.handler, "delivery_id": row.id} if row else None,
+            about=row.handler if row else None,
+        )

@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from receiver.cli.commands import app
+from receiver.cli.options import read_labels, taking
+from receiver.errors import ConfigError
+
+COMMANDS = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    name: Annotated[str, typer.Argument()]
+    count: Annotated[int, typer.Option()] = 1
+    label: Annotated[list[str] | None, typer.Option()] = None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["rain"], Wanted(name="rain")),
+        (["rain", "--count", "2", "--label", "a", "--label", "b"], Wanted(name="rain", count=2, label=["a", "b"])),
+    ],
+    ids=["defaults", "all"],
+)
+def test_a_record_becomes_options_and_comes_back_filled(arguments: list[str], wanted: Wanted) -> None:
+    seen: list[Wanted] = []
+    command = typer.Typer()
+    command.command()(taking(Wanted)(seen.append))
+    assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert seen == [wanted]
+
+
+def test_a_field_without_default_is_asked_for() -> None:
+    command = typer.Typer()
+    command.command()(taking(Wanted)(lambda wanted: None))
+    assert CliRunner().invoke(command, []).exit_code == 2
+
+
+def test_labels_are_pairs() -> None:
+    assert read_labels(["a=b", " c = d=e "]) == {"a": "b", "c": "d=e"}
+    assert read_labels(None) == {}
+
+
+@pytest.mark.parametrize("text", ["a", "=b", "a=", " = "])
+def test_half_a_label_is_wrong_use(text: str) -> None:
+    with pytest.raises(ConfigError, match="--label wants name=value"):
+        read_labels([text])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does(name: str) -> None:
+    said = CliRunner().invoke(app, [name.replace("_", "-"), "--help"])
+    assert said.exit_code == 0
+    lines = [line.strip() for line in said.output.splitlines() if line.strip()]
+    assert lines[0].startswith("Usage:")
+    assert lines[1].endswith(".")
