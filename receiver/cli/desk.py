@@ -46,7 +46,7 @@ def _token(settings: Settings) -> str:
 
 
 async def watch(source: Source, ident: str, tell: Callable[[Json], None], pause: float, *, final: bool = True) -> Json:
-    """Looks every `pause` seconds, sooner near the end, until the deliveries have ended, and with `final` the submission too."""
+    """Looks every `pause` seconds until the deliveries have ended, and with `final` the submission too."""
     calm = 0
     while True:
         view: Json = await source.get(f"/v1/submissions/{ident}")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -116,6 +117,8 @@ def on_a_terminal(folder: Path, columns: int = 80) -> Iterator[tuple[subprocess.
 def read_until(screen: int, sight: str) -> str:
     seen = ""
     while sight not in seen:
+        ready, _, _ = select.select([screen], [], [], MOST_S)
+        assert ready, seen
         seen += os.read(screen, 65536).decode(errors="replace")
     return seen
 

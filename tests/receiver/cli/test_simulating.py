@@ -28,7 +28,7 @@ LOG = {"log": {"type": "log"}}
     ids=["complete", "text", "first", "failed", "code", "repeat", "malformed", "half"],
 )
 def test_options_become_the_simulators_script(options: dict[str, Any], script: dict[str, Any]) -> None:
-    times = {"text_after": 1, "first_after": 2, "complete_after": 3, "whole_after": 1, "retry_after": 1}
+    times: dict[str, Any] = {"text_after": 1, "first_after": 2, "complete_after": 3, "whole_after": 1, "retry_after": 1}
     assert script_of(SimulateOptions(delay=1.0, **options)) == Script(**times, **script)
 
 
