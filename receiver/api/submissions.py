@@ -75,5 +75,8 @@ class Submissions:
                 {"id": event.id, "type": event.type, "occurred_at": timestamp(event.occurred_at)}
                 for event in events.data
             ],
-            "deliveries": [{"id": row.id, "handler": row.handler, "state": row.state.value} for row in deliveries.data],
+            "deliveries": [
+                {"id": row.id, "event_id": row.event_id, "handler": row.handler, "state": row.state.value}
+                for row in deliveries.data
+            ],
         }

@@ -65,16 +65,29 @@ def fresh_id(prefix: str) -> str:
 async def open_database(settings: Settings, *, exclusive: bool = False) -> Store:
     """The store of these settings, migrated. Raises StoreError."""
     store = open_store(settings.database, utc_now, fresh_id, exclusive=exclusive)
-    await store.open()
-    await store.migrate()
+    try:
+        await store.open()
+        await store.migrate()
+    except BaseException:
+        # A store that stays open keeps its process alive.
+        await store.close()
+        raise
     return store
 
 
 async def build(settings: Settings, local_url: str) -> Service:
     """Everything that `serve` runs; `local_url` is where this machine reaches it. Raises StoreError."""
     store = await open_database(settings, exclusive=True)
+    try:
+        return await _assemble(settings, store, local_url)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def _assemble(settings: Settings, store: Store, local_url: str) -> Service:
     await store.abandon()
-    signer = await _signer(settings, store)
+    signer = await open_signer(settings, store)
     access, notices = await _access(settings, store)
     builder = _Builder(
         settings, store, Urls(signer=signer, public_url=settings.public_url, local_url=local_url), access
@@ -183,7 +196,8 @@ def url_maker(settings: Settings, store: Store, urls: Urls, intake: Intake) -> U
     )
 
 
-async def _signer(settings: Settings, store: Store) -> Signer:
+async def open_signer(settings: Settings, store: Store) -> Signer:
+    """The configured secrets, or the one that is kept in the database."""
     if settings.secret:
         return Signer([secret.get_secret_value() for secret in settings.secret])
     return Signer([await store.setting("secret", partial(token_hex, 32))])

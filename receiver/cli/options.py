@@ -43,8 +43,8 @@ def read_labels(texts: Sequence[str] | None) -> dict[str, str]:
     """The labels of `--label name=value`. Raises ConfigError."""
     labels: dict[str, str] = {}
     for text in texts or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name.strip() or not value.strip():
+        name, _, value = text.partition("=")
+        if not name.strip() or not value.strip():
             raise usage(f"--label wants name=value, not {text!r}.")
         labels[name.strip()] = value.strip()
     return labels

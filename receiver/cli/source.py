@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from receiver import api
 from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts
 from receiver.app import fresh_id, open_database, url_maker
-from receiver.app.service import _signer as open_signer
+from receiver.app.service import open_signer
 from receiver.app.urls import Urls
 from receiver.cli.context import DEFAULT_PORT, settings_from, usage
 from receiver.cli.within import ask

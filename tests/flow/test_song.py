@@ -69,12 +69,12 @@ async def submit(running: Running, **fields: Any) -> str:
 
 
 async def finished(running: Running, submission_id: str, seconds: float = 20) -> Any:
-    """The submission once its last event's deliveries have ended."""
+    """The submission once the deliveries of its final event have ended, and with them those before."""
 
     def ended(submission: Any) -> bool:
-        states = {row["state"] for row in submission["deliveries"]}
-        final = submission["stage"] in {"complete", "failed", "lost"}
-        return final and bool(states) and not states & {"pending", "running", "waiting"}
+        finals = {event["id"] for event in submission["events"] if event["type"].endswith((".complete", ".failed"))}
+        states = [row["state"] for row in submission["deliveries"] if row["event_id"] in finals]
+        return bool(states) and not {"pending", "running", "waiting"} & set(states)
 
     return await running.until(f"/v1/submissions/{submission_id}", ended, seconds)
 

@@ -116,7 +116,7 @@ async def test_submission_is_shown_with_its_events_and_deliveries(api: Api) -> N
     shown = (await api.get("/v1/submissions/sub_1", headers=APP)).json()
 
     assert shown["events"] == [{"id": "evt_1", "type": "music.complete", "occurred_at": "2026-11-21T12:00:00.000Z"}]
-    assert shown["deliveries"] == [{"id": "dlv_1", "handler": "team", "state": "dead"}]
+    assert shown["deliveries"] == [{"id": "dlv_1", "event_id": "evt_1", "handler": "team", "state": "dead"}]
     assert [query.submission_id for query in api.store.queries] == ["sub_1", "sub_1"]
 
 
