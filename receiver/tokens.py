@@ -67,7 +67,8 @@ def file_id(handler: str, submission_id: str, result_id: str, role: str) -> str:
 
 def redact_tokens(text: str) -> str:
     """The text with every callback URL of ours made useless."""
-    return _IN_TEXT.sub(r"\1[redacted]", text)
+    # The look for the plain word is many times faster, and nearly every text is without.
+    return _IN_TEXT.sub(r"\1[redacted]", text) if "/callbacks" in text else text
 
 
 def hash_password(password: str, salt: bytes) -> str:

@@ -19,6 +19,8 @@ LEASE = timedelta(seconds=60)
 # A look without a bell: the safety behind every wake-up, and the pace while a limit holds deliveries back.
 _LOOK = timedelta(seconds=5)
 _SOON = timedelta(milliseconds=200)
+# Under load the ends of a few attempts are gathered before the next claim: a claim costs as much for one as for ten.
+_GATHER = 0.004
 _ROUTE_BATCH = 200
 _MOST_AT_ONCE = 200
 
@@ -87,7 +89,9 @@ class Worker:
             task = asyncio.create_task(self._attempt(claim), name=claim.id)
             self._running[task] = claim
             task.add_done_callback(self._ended)
-        if not claims:
+        if claims:
+            await asyncio.sleep(_GATHER)
+        else:
             await store.deliveries.wait(await self._until_due(limits))
 
     def _limits(self) -> dict[str, Limit]:

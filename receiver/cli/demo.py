@@ -7,17 +7,17 @@ import random
 import shlex
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from receiver.app import Service, bind, build, redactor, serve_until_signal
+from receiver.app import Service, bind, build, redactor
 from receiver.app.server import PortInUse
 from receiver.cli import demo_songs, logs
 from receiver.cli.context import DEFAULT_PORT, err, out, run
@@ -77,26 +77,46 @@ async def _demo(wanted: DemoOptions, folder: DemoFolder) -> None:
 
 
 async def _serve(service: Service, listener: socket.socket, story: Story, wanted: DemoOptions) -> None:
-    """The receiver runs until a signal; without a terminal the demo's end is one."""
-    ready = asyncio.Event()
-    serving_task = asyncio.create_task(serve_until_signal(service, listener, ready.set))
-    telling = asyncio.create_task(_tell(ready, story, wanted))
+    """The receiver runs until a signal; without a terminal until the songs are there."""
+    stays = out.is_terminal and not wanted.exit
+    service.loops.start()
     try:
-        await asyncio.wait({serving_task, telling}, return_when=asyncio.FIRST_COMPLETED)
-        if not serving_task.done():
-            stays = out.is_terminal and not wanted.exit and telling.exception() is None
-            _say_what_is_next(story, listener) if stays else signal.raise_signal(signal.SIGTERM)
-        await serving_task
+        async with serving(service.app, listener):
+            with _signals() as signalled:
+                await _until(signalled, story.tell(demo_songs.plots(wanted.songs)))
+                if stays and not signalled.is_set():
+                    _say_what_is_next(story, listener)
+                    await signalled.wait()
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-    if not telling.cancelled():
-        telling.result()
+        service.loops.stop()
+        await service.loops.join()
+        await service.close()
 
 
-async def _tell(ready: asyncio.Event, story: Story, wanted: DemoOptions) -> None:
-    await ready.wait()
-    await story.tell(demo_songs.plots(wanted.songs))
+async def _until(signalled: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Does the work, or leaves it where it is when the signal comes. Raises what the work raises."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(signalled.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Is set when someone wants this to end."""
+    signalled, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled.set)
+    try:
+        yield signalled
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def _say_what_is_next(story: Story, listener: socket.socket) -> None:

@@ -141,7 +141,9 @@ async def _probes(turn: Turn, wish: Wish) -> list[str]:
 
 async def _due(turn: Turn, wish: Wish) -> list[str]:
     free = await _free(turn, wish.limits)
-    given = {"handlers": to_json(list(free)), "now": turn.now, "most": wish.most}
+    # Some of them may be blocked by the order of their submission, so more than there is room for.
+    most = min(wish.most, 2 * max(free.values(), default=0) + 10)
+    given = {"handlers": to_json(list(free)), "now": turn.now, "most": most}
     return pick(await turn.rows(DUE, given), free)
 
 

@@ -14,6 +14,8 @@ from receiver.errors import SchemaTooNew, StoreBusy, StoreUnavailable
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",
+    # Only for a new file. A callback writes three rows of about 2 kB: in pages of 4096 bytes each of them spills over.
+    "PRAGMA page_size = 8192",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",

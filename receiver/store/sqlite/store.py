@@ -1,6 +1,7 @@
 """The store in one SQLite file: hands every write to the writer and every look to a reader."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -26,6 +27,7 @@ from receiver.store.base import (
 )
 from receiver.store.bells import LocalBell
 from receiver.store.sqlite import claims, deliveries, due, ends, file, lists, notes, pauses, submissions
+from receiver.store.sqlite.lookups import Lookups
 from receiver.store.sqlite.reader import Reader
 from receiver.store.sqlite.rows import (
     clean,
@@ -36,6 +38,7 @@ from receiver.store.sqlite.rows import (
     read_delivery,
     read_event,
     read_submission,
+    to_json,
 )
 from receiver.store.sqlite.writer import Ring, Turn, Writer, each
 
@@ -47,6 +50,9 @@ _SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.
 _EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
 
 _SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
+_BY_IDS = (
+    "SELECT id, created_at, doc AS submission, ask_at FROM submissions WHERE id IN (SELECT value FROM json_each(?))"
+)
 _BY_TASK = f"{_SUBMISSION} WHERE task_id = ?1 AND (?2 IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC"
 
 
@@ -72,6 +78,7 @@ class SqliteStore:
         self._reader = Reader(connect, failed)
         # Searches may take long: they have a connection of their own.
         self._searcher = Reader(connect, failed)
+        self._lookups = Lookups(self._find)
 
     def _ring(self, ring: Ring) -> None:
         {Ring.OUTBOX: self.outbox, Ring.DELIVERIES: self.deliveries, Ring.ASKS: self.asks}[ring].ring()
@@ -111,8 +118,11 @@ class SqliteStore:
         return await self._writer.run(submissions.change, submissions.Wanted(subject, decide, callback))
 
     async def submission(self, submission_id: str) -> Submission | None:
-        rows = await self._reader.rows(f"{_SUBMISSION} WHERE id = ?", (clean(submission_id),))
-        return read_submission(rows[0]) if rows else None
+        row = await self._lookups.get(clean(submission_id))
+        return None if row is None else read_submission(row)
+
+    async def _find(self, ids: list[str]) -> dict[str, sqlite3.Row]:
+        return {row["id"]: row for row in await self._reader.rows(_BY_IDS, (to_json(ids),))}
 
     async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
         rows = await self._reader.rows(_BY_TASK, (clean(task_id), provider))
