@@ -10,17 +10,17 @@ _MOST_ALTERNATES = 6
 _PLAIN_FIELDS = tuple(field.name for field in fields(Result) if field.name not in {"id", "files"})
 
 
-def merge(old: tuple[Result, ...], new: tuple[Result, ...], *, prefer_new: bool) -> tuple[Result, ...]:
+def merge(old: tuple[Result, ...], new: tuple[Result, ...]) -> tuple[Result, ...]:
     """The union by id, in the order in which results were first seen; a known value is never lost to None.
 
-    `prefer_new` puts the new addresses first, because they live longest. Results that the provider had not named yet
-    (their ids are positions) give way to named ones.
+    New addresses come first, because they live longest. Results that the provider had not named yet (their ids are
+    positions) give way to named ones.
     """
     if new and not any(_is_position(result) for result in new):
         old = tuple(result for result in old if not _is_position(result))
     incoming = {result.id: result for result in new}
     known = {result.id for result in old}
-    merged = [_join(result, incoming.get(result.id), prefer_new=prefer_new) for result in old]
+    merged = [_join(result, incoming.get(result.id)) for result in old]
     return (*merged, *(result for result in incoming.values() if result.id not in known))
 
 
@@ -41,14 +41,11 @@ def _is_position(result: Result) -> bool:
     return result.id.isdigit() and len(result.id) < 4
 
 
-def _join(old: Result, new: Result | None, *, prefer_new: bool) -> Result:
+def _join(old: Result, new: Result | None) -> Result:
     if new is None:
         return old
-    first, second = (new, old) if prefer_new else (old, new)
-    values = {
-        name: getattr(second, name) if getattr(first, name) is None else getattr(first, name) for name in _PLAIN_FIELDS
-    }
-    return replace(old, **values, files=_join_files(first.files, second.files))
+    values = {name: getattr(old if getattr(new, name) is None else new, name) for name in _PLAIN_FIELDS}
+    return replace(old, **values, files=_join_files(new.files, old.files))
 
 
 def _join_files(first: tuple[File, ...], second: tuple[File, ...]) -> tuple[File, ...]:

@@ -76,16 +76,18 @@ def reported(submission: Submission, report: Report, moment: Moment, *, duplicat
     """A callback or a status answer that a parser understood."""
     if report.task_id and submission.task_id and report.task_id != submission.task_id:
         return unrecognised(submission, "it names another task than its submission's", moment, duplicate=duplicate)
-    known = _patient(replace(submission, task_id=submission.task_id or report.task_id), moment)
+    if duplicate and submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.held:
+        # Merged again, its addresses would come before fresher ones.
+        return Change(submission=submission, remark="again")
     match report.stage:
         case Stage.TEXT | Stage.FIRST:
-            return _on_early(known, report, report.stage, moment)
+            return _on_early(submission, report, report.stage, moment)
         case Stage.COMPLETE:
-            return _on_complete(known, report, moment)
+            return _on_complete(submission, report, moment)
         case Stage.FAILED:
-            return _on_failed(known, report, moment)
+            return _on_failed(submission, report, moment)
         case _:
-            return _on_pending(known, moment)
+            return _on_pending(_hear(submission, report, moment), moment)
 
 
 def unrecognised(submission: Submission, reason: str, moment: Moment, *, duplicate: bool = False) -> Change:
@@ -138,47 +140,34 @@ def own_event(
 def _on_early(submission: Submission, report: Report, stage: Stage, moment: Moment) -> Change:
     if _RANK[stage] <= _RANK.get(submission.stage, 0):
         return Change(submission=submission, remark="late")
-    moved = replace(
-        submission,
-        stage=stage,
-        via=moment.via,
-        error=None,
-        results=merge(submission.results, report.results, prefer_new=True),
-    )
+    heard = _hear(submission, report, moment)
     if submission.held == HALF:
         # A final callback is already kept: this one only adds to it.
-        return _offer(replace(moved, stage=submission.stage), moment, remark="late")
-    if moved.ask_at is None:
-        moved = replace(moved, ask_at=moment.now + _PATIENCE)
+        return _offer(heard, moment, remark="late")
+    ask_at = heard.ask_at or moment.now + _PATIENCE
+    moved = replace(heard, stage=stage, via=moment.via, error=None, ask_at=ask_at)
     return Change(submission=moved, events=(_fact(moved, stage, moment),), remark=stage)
 
 
 def _on_complete(submission: Submission, report: Report, moment: Moment) -> Change:
-    merged = replace(submission, results=merge(submission.results, report.results, prefer_new=True))
+    heard = _hear(submission, report, moment)
     if submission.stage is Stage.COMPLETE:
-        return _update(submission, merged, moment)
-    if submission.stage is Stage.FAILED and moment.via is not Via.STATUS and submission.task_id:
-        return Change(submission=_ask_now(replace(merged, held=CONFLICT), moment), remark="held: conflict")
-    return _offer(merged, moment, remark="half")
+        return _update(submission, heard, moment)
+    if submission.stage is Stage.FAILED and moment.via is not Via.STATUS and heard.task_id:
+        return Change(submission=_ask_now(replace(heard, held=CONFLICT), moment), remark="held: conflict")
+    return _offer(heard, moment, remark="half")
 
 
 def _on_failed(submission: Submission, report: Report, moment: Moment) -> Change:
     if submission.stage is Stage.COMPLETE:
         return Change(submission=submission, remark="failed after complete")
-    if submission.held == HALF and moment.via is not Via.STATUS and submission.task_id:
-        return Change(submission=_ask_now(submission, moment), remark="failed after half a complete")
+    heard = _hear(submission, report, moment)
+    if submission.held == HALF and moment.via is not Via.STATUS and heard.task_id:
+        return Change(submission=_ask_now(heard, moment), remark="failed after half a complete")
     if submission.stage is Stage.FAILED:
         settled = moment.via is Via.STATUS
         return Change(submission=replace(submission, held=None) if settled else submission, remark="again")
-    moved = replace(
-        submission,
-        stage=Stage.FAILED,
-        via=moment.via,
-        error=report.error,
-        held=None,
-        ask_at=None,
-        results=merge(submission.results, report.results, prefer_new=True),
-    )
+    moved = replace(heard, stage=Stage.FAILED, via=moment.via, error=report.error, held=None, ask_at=None)
     return Change(submission=moved, events=(_fact(moved, Stage.FAILED, moment),), remark=Stage.FAILED)
 
 
@@ -268,11 +257,15 @@ def _is_settled(submission: Submission, moment: Moment) -> bool:
     return submission.stage in {Stage.FAILED, Stage.REJECTED, Stage.LOST}
 
 
-def _patient(submission: Submission, moment: Moment) -> Submission:
-    """A URL that was made ahead has no deadline until it is used."""
-    if submission.deadline_at is not None or moment.via is Via.STATUS:
-        return submission
-    return replace(submission, deadline_at=moment.now + _PATIENCE)
+def _hear(submission: Submission, report: Report, moment: Moment) -> Submission:
+    """The submission with what a report brings. A URL that was made ahead has no deadline until it is used."""
+    starts = submission.deadline_at is None and moment.via is not Via.STATUS
+    return replace(
+        submission,
+        task_id=submission.task_id or report.task_id,
+        deadline_at=moment.now + _PATIENCE if starts else submission.deadline_at,
+        results=merge(submission.results, report.results),
+    )
 
 
 def _ask_now(submission: Submission, moment: Moment) -> Submission:

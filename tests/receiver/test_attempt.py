@@ -115,9 +115,7 @@ def test_a_lost_delivery_and_a_pause_are_told(tools: Tools, outcome: Outcome, ty
     assert (ended.event.type, ended.event.level, ended.event.about) == (type_, "problem", "team")
 
 
-@pytest.mark.parametrize(
-    "event", [make_event("delivery.dead", level=Level.PROBLEM), make_event(via=Via.SIMULATED)]
-)
+@pytest.mark.parametrize("event", [make_event("delivery.dead", level=Level.PROBLEM), make_event(via=Via.SIMULATED)])
 @pytest.mark.parametrize("outcome", [PermanentFailure("never"), TargetFailure("revoked")])
 def test_the_delivery_of_an_alarm_or_a_rehearsal_makes_no_alarm(tools: Tools, event: Any, outcome: Outcome) -> None:
     ended = settle(claim(event=event), Doing(), outcome, tools)

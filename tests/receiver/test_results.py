@@ -4,43 +4,38 @@ from tests.support.stages import track
 
 
 def test_both_tracks_stay_in_the_order_they_came() -> None:
-    merged = merge((track("a"), track("b")), (track("c"), track("b"), track("a")), prefer_new=True)
+    merged = merge((track("a"), track("b")), (track("c"), track("b"), track("a")))
     assert [result.id for result in merged] == ["a", "b", "c"]
 
 
 def test_a_known_value_is_never_lost_to_none() -> None:
     old = Result(id="a", title="Night Ferry", duration=198.4, files=(File("image", "https://cdn.example/i.jpeg"),))
     new = Result(id="a", title=None, duration=None, tags="folk", files=(File("audio", "https://cdn.example/a.mp3"),))
-    (merged,) = merge((old,), (new,), prefer_new=True)
+    (merged,) = merge((old,), (new,))
     assert (merged.title, merged.duration, merged.tags) == ("Night Ferry", 198.4, "folk")
     assert {file.role for file in merged.files} == {"audio", "image"}
 
 
 def test_the_newest_address_comes_first_and_the_old_one_stays() -> None:
-    (merged,) = merge((track("a", "https://old.example/"),), (track("a", "https://new.example/"),), prefer_new=True)
+    (merged,) = merge((track("a", "https://old.example/"),), (track("a", "https://new.example/"),))
     assert merged.files[0].urls == ("https://new.example/", "https://old.example/")
-
-
-def test_an_older_report_adds_its_address_behind() -> None:
-    (merged,) = merge((track("a", "https://now.example/"),), (track("a", "https://late.example/"),), prefer_new=False)
-    assert merged.files[0].urls == ("https://now.example/", "https://late.example/")
 
 
 def test_the_same_address_is_kept_once_and_their_number_is_bounded() -> None:
     known = (track("a", "https://0.example/"),)
     for number in [*range(1, 20), 19, 19]:
-        known = merge(known, (track("a", f"https://{number}.example/"),), prefer_new=True)
+        known = merge(known, (track("a", f"https://{number}.example/"),))
     urls = known[0].files[0].urls
     assert (urls[0], len(urls), len(set(urls))) == ("https://19.example/", 7, 7)
 
 
 def test_results_known_by_position_give_way_to_named_ones() -> None:
-    merged = merge((Result(id="1"), Result(id="2")), (track("a"), track("b")), prefer_new=True)
+    merged = merge((Result(id="1"), Result(id="2")), (track("a"), track("b")))
     assert [result.id for result in merged] == ["a", "b"]
 
 
 def test_positions_stay_where_nothing_is_named() -> None:
-    merged = merge((Result(id="1"),), (Result(id="1", title="One"), Result(id="2")), prefer_new=True)
+    merged = merge((Result(id="1"),), (Result(id="1", title="One"), Result(id="2")))
     assert [(result.id, result.title) for result in merged] == [("1", "One"), ("2", None)]
 
 

@@ -170,6 +170,13 @@ def test_new_links_to_known_files_make_no_event() -> None:
     assert audio.urls == ("https://new.example/a.mp3", "https://cdn.example/a.mp3")
 
 
+def test_the_same_complete_again_does_not_bring_old_links_back() -> None:
+    state, _ = after(complete())
+    fresh = reported(state, complete(track("a", "https://new.example/a.mp3")), moment(Via.STATUS)).submission
+    change = reported(fresh, complete(), moment(), duplicate=True)
+    assert (change.submission, types(change)) == (fresh, [])
+
+
 def test_failure_is_an_event_with_its_error() -> None:
     state, events = after(text(), failed())
     assert (state.stage, state.ask_at) == (Stage.FAILED, None)
