@@ -28,7 +28,7 @@ async def standing_url(running: Running) -> str:
     wish = {"provider": "suno", "operation": "generate", "standing": True}
     answer = await running.request("POST", "/v1/callback-urls", wish)
     assert answer.status == 201, answer.body
-    return urlsplit(answer.json()["url"]).path
+    return str(urlsplit(answer.json()["url"]).path)
 
 
 async def call_until_killed(running: Running, path: str, tasks: "asyncio.Queue[str]", answered: set[str]) -> None:

@@ -45,12 +45,12 @@ class FakeStore:
 
 class Folder:
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.directory = root
 
     def path(self, key: str) -> Path:
         if ".." in key:
             raise PermanentFailure("leads out of the archive")
-        return self.root / key
+        return self.directory / key
 
 
 class Served:

@@ -22,7 +22,7 @@ def test_the_newest_address_comes_first_and_the_old_one_stays() -> None:
 
 
 def test_the_same_address_is_kept_once_and_their_number_is_bounded() -> None:
-    known = (track("a", "https://0.example/"),)
+    known: tuple[Result, ...] = (track("a", "https://0.example/"),)
     for number in [*range(1, 20), 19, 19]:
         known = merge(known, (track("a", f"https://{number}.example/"),))
     urls = known[0].files[0].urls
