@@ -14,13 +14,13 @@ from receiver.errors import Rejection
 from receiver.events import DeliveryState
 from receiver.handler import RECEIPT
 from receiver.shapes import event_json, timestamp
-from receiver.store.base import Attempt, DeliveryRow, Query
+from receiver.store.base import Attempt, DeliveryRow
 from receiver.web.answers import json_answer, not_found
 from receiver.web.params import read_params
 
 _PAGE = frozenset({"q", "since", "type", "submission_id", "cursor", "limit"})
 _EVENT_FILTERS = _PAGE | {"level", "provider", "client", "stage", "label."}
-_DELIVERY_FILTERS = _PAGE | {"handler", "state", "event_id"}
+_DELIVERY_FILTERS = _EVENT_FILTERS | {"handler", "state", "event_id"}
 
 
 class Deliveries:
@@ -51,14 +51,11 @@ class Deliveries:
         """With its attempts, the first one first, as `history`."""
         await self._parts.access.require_admin(request)
         read_params(request.query_params, ())
-        row = await self._find(storable_id(request.path_params["ident"]))
+        row = await self._parts.store.delivery(storable_id(request.path_params["ident"]))
+        if row is None:
+            raise not_found()
         attempts = await self._parts.store.attempts(row.id)
-        shape = delivery_json(row) | {
-            "event_type": row.event_type,
-            "created_at": timestamp(row.created_at),
-            "waiting_for": row.waiting_for.value if row.waiting_for else None,
-            "history": [_attempt_json(attempt) for attempt in attempts],
-        }
+        shape = delivery_json(row) | {"history": [_attempt_json(attempt) for attempt in attempts]}
         return json_answer(shape)
 
     async def redeliver(self, request: Request) -> Response:
@@ -74,22 +71,18 @@ class Deliveries:
             raise Rejection(409, "Conflict", 'It is delivered. Send {"again": true} for a new delivery of the event.')
         return json_answer(delivery_json(row))
 
-    async def _find(self, ident: str) -> DeliveryRow:
-        page = await self._parts.store.delivery_rows(Query(q=ident, limit=200))
-        for row in page.data:
-            if row.id == ident:
-                return row
-        raise not_found()
-
 
 def delivery_json(row: DeliveryRow) -> dict[str, Any]:
     return {
         "id": row.id,
         "event_id": row.event_id,
+        "event_type": row.event_type,
         "submission_id": row.submission_id,
         "handler": row.handler,
         "state": row.state.value,
+        "waiting_for": row.waiting_for.value if row.waiting_for else None,
         "attempts": row.attempts,
+        "created_at": timestamp(row.created_at),
         "due_at": timestamp(row.due_at) if row.due_at else None,
         "receipt": RECEIPT.dump_python(row.receipt, mode="json") if row.receipt else None,
         "error": row.error,

@@ -16,9 +16,15 @@ from receiver.web.answers import json_answer
 logger = logging.getLogger(__name__)
 
 
+# Anyone may ask: however often, each check runs once in so many seconds.
+_KEEP_S = 1.0
+
+
 class HealthChecks:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._looking = asyncio.Lock()
+        self._found: dict[str, tuple[float, list[Finding]]] = {}
 
     def routes(self) -> Sequence[Route]:
         return (
@@ -33,7 +39,7 @@ class HealthChecks:
         return await self._answer(request, self._parts.ready)
 
     async def _answer(self, request: Request, checks: Sequence[Check]) -> Response:
-        findings = await asyncio.gather(*(self._run(check) for check in checks))
+        findings = await self._look(request.url.path, checks)
         health = worst(findings)
         content: dict[str, Any] = {"status": health.value}
         if await self._is_admin(request):
@@ -41,6 +47,15 @@ class HealthChecks:
                 {"name": finding.name, "status": finding.health.value, "detail": finding.detail} for finding in findings
             ]
         return json_answer(content, 503 if health is Health.FAIL else 200)
+
+    async def _look(self, path: str, checks: Sequence[Check]) -> list[Finding]:
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            looked_at, findings = self._found.get(path, (-_KEEP_S, []))
+            if now - looked_at >= _KEEP_S:
+                findings = await asyncio.gather(*(self._run(check) for check in checks))
+                self._found[path] = (now, findings)
+            return findings
 
     async def _run(self, check: Check) -> Finding:
         name = getattr(check, "__name__", "check")

@@ -1,6 +1,5 @@
 """What `/healthz` and `/readyz` look at."""
 
-import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 from receiver.api.parts import Check, Finding, Health
 from receiver.app.loops import Loops
 from receiver.errors import StoreError
-from receiver.store.base import Store
+from receiver.store.base import Query, Store
 from receiver.units import format_size
+from receiver.watch import free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +50,12 @@ class Checks:
         return Finding("handlers", Health.WARN, f"{said}. Mend the target: it is probed until it answers.")
 
     async def dead_letters(self) -> Finding:
-        dead = (await self.store.counts()).get("dead", 0)
-        if not dead:
+        if not (await self.store.delivery_rows(Query(state="dead", limit=1))).data:
             return Finding("deliveries")
-        return Finding("deliveries", Health.WARN, f"{dead} dead letters. See `receiver deliveries --state dead`.")
+        return Finding("deliveries", Health.WARN, "There are dead letters. See `receiver deliveries --state dead`.")
 
     async def disk(self) -> Finding:
-        free = shutil.disk_usage(self.folder).free
+        free = free_bytes(self.folder)
         if free >= self.free_disk:
             return Finding("disk")
         said = f"{format_size(free)} free at {self.folder}, below limits.free_disk: archives stop."

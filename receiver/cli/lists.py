@@ -60,22 +60,13 @@ class EventsOptions(ListOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliveriesOptions(ListOptions):
+class DeliveriesOptions(EventsOptions):
     state: Annotated[str | None, typer.Option(help="waiting, pending, running, delivered, dead or discarded.")] = None
     handler: Annotated[str | None, typer.Option(help="Only to this handler.")] = None
-    submission: SubmissionOption = None
     event: Annotated[str | None, typer.Option(help="Only of this event.")] = None
-    type: TypeOption = None
 
     def params(self) -> dict[str, str]:
-        named = {
-            "state": self.state,
-            "handler": self.handler,
-            "submission_id": self.submission,
-            "event_id": self.event,
-            "type": self.type,
-        }
-        return super().params() | given(named)
+        return super().params() | given({"state": self.state, "handler": self.handler, "event_id": self.event})
 
 
 def _labels(row: Row) -> str:
@@ -122,7 +113,7 @@ _DELIVERIES = (
     Column("tries", _text("attempts")),
     Column("due", _short("due_at")),
     Column("id", _text("id")),
-    Column("event", _text("event_id"), roomy=True),
+    Column("event", _text("event_type"), roomy=True),
     Column("error", _said, roomy=True),
 )
 

@@ -163,6 +163,6 @@ def _tell(rows: list[Any], source: Source, as_json: bool, *, dry_run: bool = Fal
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    if "event_type" in row:
+    if "delivery_id" in row:
         return f"{row['delivery_id'] or '-'}  {row['event_id']}  {row['event_type']}"
     return f"{row['id']}  {row['state']:9}  {row['handler']}"

@@ -316,6 +316,8 @@ class Store(Protocol):
 
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
 
+    async def delivery(self, delivery_id: str) -> DeliveryRow | None: ...
+
     async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
         """Deliveries of these handlers, older than `age`, neither delivered nor discarded; oldest first."""
 

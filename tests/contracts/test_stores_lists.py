@@ -112,6 +112,15 @@ async def test_one_event_is_found_by_its_id(store: Store) -> None:
     assert await store.file("unknown") is None
 
 
+async def test_one_delivery_is_found_by_its_id_also_that_of_an_alarm(store: Store) -> None:
+    alarm = Event(id="evt_" + "9" * 32, type="disk.low", occurred_at=store.now(), received_at=store.now())
+    await store.emit([alarm])
+    await store.route([(alarm, [Plan(handler="mail")])])
+    (row,) = (await store.delivery_rows(Query(q="dlv_"))).data
+    assert await store.delivery(row.id) == row
+    assert await store.delivery("dlv_unknown") is None
+
+
 async def test_deliveries_are_found_by_what_they_are_about(store: Store) -> None:
     one, other = await stored(store, a_submission("task-a")), await stored(store, a_submission("task-b"))
     await routed(store, one, "music.complete", [Plan(handler="team")])

@@ -66,7 +66,7 @@ async def test_filters_reach_the_store(api: Api) -> None:
         "q=ferry&stage=complete&label.project=podcast&since=2h&provider=suno&client=app&cursor=c&limit=7",
     )
     await api.get("/v1/events", "type=music.*&level=problem&stage=updated&submission_id=sub_1")
-    await api.get("/v1/deliveries", "handler=team&state=dead&event_id=evt_1")
+    await api.get("/v1/deliveries", "handler=team&state=dead&event_id=evt_1&client=app&label.user=42")
 
     assert api.store.queries == [
         Query(
@@ -80,7 +80,7 @@ async def test_filters_reach_the_store(api: Api) -> None:
             limit=7,
         ),
         Query(type="music.*", level="problem", stage="updated", submission_id="sub_1"),
-        Query(handler="team", state="dead", event_id="evt_1"),
+        Query(handler="team", state="dead", event_id="evt_1", client="app", labels={"user": "42"}),
     ]
 
 
@@ -97,7 +97,7 @@ async def test_filters_reach_the_store(api: Api) -> None:
         ("/v1/events", "handler=team", "'handler'"),
         ("/v1/events", "level=loud", "problem"),
         ("/v1/deliveries", "state=lost", "discarded"),
-        ("/v1/deliveries", "label.x=1", "'label.x'"),
+        ("/v1/deliveries", "colour=red", "'colour'"),
         ("/v1/deliveries/x", "a=1", "'a'"),
     ],
 )
@@ -175,18 +175,18 @@ async def test_delivery_is_shown_with_its_history(api: Api) -> None:
     assert listed == {
         "id": "dlv_1",
         "event_id": "evt_1",
+        "event_type": "music.complete",
         "submission_id": "sub_1",
         "handler": "team",
         "state": "waiting",
+        "waiting_for": "pause",
         "attempts": 2,
+        "created_at": "2026-11-21T12:00:00.000Z",
         "due_at": "2026-11-21T12:00:00.000Z",
         "receipt": {"files": [], "details": {"ts": "1"}},
         "error": "no answer",
     }
     assert shown == listed | {
-        "event_type": "music.complete",
-        "created_at": "2026-11-21T12:00:00.000Z",
-        "waiting_for": "pause",
         "history": [
             {
                 "number": 1,

@@ -3,9 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from receiver.api import routes
 from receiver.api.health import worst
 from receiver.api.parts import Check, Finding, Health
 from tests.support.api import APP, Api, make_api
+from tests.support.web import Ask, application, ask
 
 
 @pytest.fixture
@@ -69,3 +71,17 @@ def test_worst_finding_counts() -> None:
     found = [Finding("a", Health.WARN), Finding("b", Health.FAIL), Finding("c")]
 
     assert (worst([]), worst(found)) == (Health.OK, Health.FAIL)
+
+
+async def test_many_questions_are_one_look(api: Api) -> None:
+    looks = 0
+
+    async def count() -> Finding:
+        nonlocal looks
+        looks += 1
+        return Finding("count")
+
+    api.parts = replace(api.parts, alive=[count])
+    app = application(routes(api.parts))
+    answers = await asyncio.gather(*(ask(app, Ask("/healthz")) for _ in range(20)))
+    assert ({answer.status for answer in answers}, looks) == ({200}, 1)

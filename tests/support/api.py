@@ -95,6 +95,9 @@ class FakeStore:
         rows = [row for row in self.rows if all(value in (None, getattr(row, name)) for value, name in wanted)]
         return Page([row for row in rows if query.q is None or query.q in row.id], "after")
 
+    async def delivery(self, delivery_id: str) -> DeliveryRow | None:
+        return next((row for row in self.rows if row.id == delivery_id), None)
+
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         return [Attempt(number=1, started_at=NOW, ended_at=None, outcome="again", error=delivery_id)]
 

@@ -140,7 +140,9 @@ def deliveries(query: Query) -> Listing:
     _of_event(chosen, query)
     if query.q:
         needle = query.q.casefold()
-        chosen.add("(instr(e.search, ?) OR instr(lower(d.id || ' ' || d.submission_id), ?))", needle, needle)
+        chosen.add(
+            "(instr(e.search, ?) OR instr(lower(d.id || ' ' || coalesce(d.submission_id, '')), ?))", needle, needle
+        )
     if query.since:
         chosen.add("d.created_at >= ?", micros(query.since))
     if query.cursor:

@@ -227,6 +227,10 @@ class SqliteStore:
         listing = lists.deliveries(query)
         return listing.page(await self._searcher.rows(listing.sql, listing.values), read_delivery)
 
+    async def delivery(self, delivery_id: str) -> DeliveryRow | None:
+        rows = await self._reader.rows("SELECT * FROM deliveries WHERE id = ?", (clean(delivery_id),))
+        return read_delivery(rows[0]) if rows else None
+
     async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
         until = micros(self.now() - age)
         values = (until, json.dumps(sorted(handlers)), limit)
