@@ -4,11 +4,13 @@ An archive type brings a Shelf, the place where bytes are kept; everything else 
 """
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, islice
 from string import Formatter
 from typing import Literal, Protocol
 
@@ -31,13 +33,21 @@ from receiver.handler import (
 )
 from receiver.units import Duration
 
+logger = logging.getLogger(__name__)
+
+# A song is made of few files; a body that names thousands must not keep an archive busy for a day.
+MOST_FILES = 200
+
 # A preview that still grows while it is made: taken only where `roles` names it.
 _PREVIEW = "stream"
+# What only goes along with the thing that was made.
+_COMPANIONS = frozenset({"image", _PREVIEW})
 # Roles that the extension tells already; every other one is part of the file's name.
 _PLAIN_ROLES = frozenset({"audio", "image", "video", "wav", "midi"})
 _FIELDS = frozenset({"date", "title", "result_id", "ext", "role", "provider", "operation", "submission_id", "task_id"})
 # In bytes; together with an id, a role and an extension they fit into one name.
 _TITLE_MOST, _VALUE_MOST, _NAME_MOST = 64, 40, 120
+_MISSING_MOST = 1000
 _FILES = TypeAdapter(tuple[ArchivedFile, ...])
 
 Known = dict[tuple[str, str], ArchivedFile]
@@ -127,20 +137,26 @@ class Archive(Handler):
     async def archive(self, delivery: Delivery, shelf: Shelf) -> Receipt:
         """Takes every wanted file that is not on the shelf yet. One that fails doesn't stop the others.
 
-        Raises TemporaryFailure as long as one of them may still come, else PermanentFailure; TargetFailure at once.
+        The receipt's `details` name what is missing for good beside what was made and kept. Raises TemporaryFailure as
+        long as one file may still come, PermanentFailure where nothing but companions was kept; TargetFailure at once.
         """
         known = await _known(delivery)
         files: list[ArchivedFile] = []
         failures: list[Outcome] = []
-        for wanted in self._wanted(delivery.results):
+        listed = self._wanted(delivery.results)
+        taken = list(islice(listed, MOST_FILES))
+        for wanted in taken:
             try:
                 files.append(await self._keep(delivery, shelf, wanted, known))
             except (TemporaryFailure, PermanentFailure) as failure:
                 failures.append(failure)
-        if failures:
+        if failures and not _suffices(taken, files, failures):
             raise _worst(failures)
         await _note(delivery.memory, known)
-        return Receipt(files=tuple(files))
+        missing = _missing(failures, left=sum(1 for _ in listed))
+        if missing:
+            logger.warning("%s is archived without %s", delivery.event.submission_id or delivery.id, missing)
+        return Receipt(files=tuple(files), details={"missing": missing} if missing else {})
 
     async def _keep(self, delivery: Delivery, shelf: Shelf, wanted: Wanted, known: Known) -> ArchivedFile:
         name = (wanted.result.id, wanted.role)
@@ -178,10 +194,13 @@ class Archive(Handler):
 
     def _wanted(self, results: Sequence[Result]) -> Iterator[Wanted]:
         seen: set[tuple[str, str]] = set()
+        used: Counter[tuple[str, str]] = Counter()
         for result in results:
             for file in filter(self._takes, result.files):
-                names = (file.role, *(f"{file.role}-{number}" for number in range(2, len(seen) + 3)))
-                role = next(name for name in names if (result.id, name) not in seen)
+                role = file.role
+                while (result.id, role) in seen:
+                    used[result.id, file.role] += 1
+                    role = f"{file.role}-{used[result.id, file.role] + 1}"
                 seen.add((result.id, role))
                 yield Wanted(result, role, file)
 
@@ -244,6 +263,18 @@ def _worst(failures: Sequence[Outcome], prefix: str = "") -> Outcome:
     return TemporaryFailure(
         reason, retry_after=max(waits, default=None), stale=any(failure.stale for failure in temporary)
     )
+
+
+def _suffices(wanted: Sequence[Wanted], files: Sequence[ArchivedFile], failures: Sequence[Outcome]) -> bool:
+    """Whether what was kept is worth a receipt, because the rest will never come."""
+    main = {(one.result.id, one.role) for one in wanted if one.file.role not in _COMPANIONS}
+    kept = {(file.result_id, file.role) for file in files}
+    return bool(kept & main if main else kept) and all(isinstance(failure, PermanentFailure) for failure in failures)
+
+
+def _missing(failures: Sequence[Outcome], left: int) -> str:
+    more = [f"{left} more files than the {MOST_FILES} that one delivery may bring"] if left else []
+    return shorten("; ".join(more + [one_line(failure.reason) for failure in failures]), _MISSING_MOST)
 
 
 def _describe(wanted: Wanted) -> str:

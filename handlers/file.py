@@ -17,6 +17,8 @@ from handlers.text import safe_name
 from receiver.handler import ArchivedFile, Delivery, PermanentFailure, Receipt, TargetFailure
 
 _BLOCK = 1024 * 1024
+# What the disk says about one key: another delivery's files have their place.
+_NO_PLACE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 T = TypeVar("T")
@@ -69,10 +71,13 @@ class _Folder:
     def _folder(self, key: str) -> Path:
         folder = _resolve(self._directory, str(Path(key).parent))
         if folder is None:
-            raise TargetFailure(f"a link below {self._directory} leads out of it: remove it, or archive elsewhere")
+            reason = f"a link on the way leads out of {self._directory} or in a circle: remove it, or archive elsewhere"
+            raise PermanentFailure(reason) if _is_folder(self._directory) else TargetFailure(reason)
         return folder
 
     def _begin(self, partial: "_Partial") -> None:
+        # By itself first: what is wrong with the key can be told from what is wrong with the directory.
+        self._directory.mkdir(parents=True, exist_ok=True)
         partial.folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(partial.folder).free
         if free < self._free:
@@ -193,4 +198,15 @@ def _disk(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TargetFailure(f"can't write to {directory}: {error.strerror or type(error).__name__}") from error
+        reason = error.strerror or type(error).__name__
+        if error.errno in _NO_PLACE and _is_folder(directory):
+            # The handler must not pause: this delivery is its probe and would fail for ever.
+            raise PermanentFailure(f"there is no place for it in {directory}: {reason}") from error
+        raise TargetFailure(f"can't write to {directory}: {reason}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

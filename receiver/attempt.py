@@ -68,7 +68,9 @@ async def attempt(claim: Claim, handler: Handler, tools: Tools) -> Ended:
     except TimeoutError:
         outcome = TemporaryFailure(f"it took longer than {format_duration(handler.timeout)}")
     except asyncio.CancelledError:
-        return Released()
+        if (task := asyncio.current_task()) and task.cancelling():
+            return Released()
+        outcome = TemporaryFailure("something that it waited for was cancelled")
     except Exception as error:  # one handler's defect must not stop the others
         logger.exception("handler %s failed on %s", claim.handler, claim.id)
         outcome = TemporaryFailure(f"{type(error).__name__}: {error}")
@@ -83,11 +85,14 @@ def settle(claim: Claim, handler: Handler, outcome: Receipt | Outcome | None, to
             return Paused(reason, probe_delay(claim.probes), _alarm(claim, "handler.paused", reason, tools))
         case PermanentFailure():
             return _dead(claim, reason, tools)
-        case TemporaryFailure() if claim.probe:
+        case TemporaryFailure() if claim.probe and not outcome.stale:
             return Paused(reason, probe_delay(claim.probes))
         case TemporaryFailure():
             delay = next_delay(claim.failures + 1, handler.retry, outcome.retry_after, tools.jitter())
-            return _dead(claim, reason, tools) if delay is None else Again(delay, reason, outcome.stale)
+            if delay is None:
+                return _dead(claim, reason, tools)
+            # Where the provider's link is dead, our target is well: a probe that meets one resumes its handler.
+            return Again(delay, reason, outcome.stale, _resumed(claim, tools))
         case Outcome():
             raise AssertionError(f"an outcome that nothing stands for: {outcome!r}")
         case receipt:

@@ -67,8 +67,14 @@ class Intake:
 
     async def too_large(self, submission_id: str, size: int) -> None:
         """A body over the limit was refused: recorded, and the provider's status call is asked at once."""
+        submission = await self.store.submission(submission_id) or self._stranger(submission_id)
         moment = self._moment(None, Via.CALLBACK)
-        await self.store.change(submission_id, lambda current, _: too_large(current, size, self.callback_limit, moment))
+        reason = f"its body of {size} bytes or more is over limits.callback_body ({self.callback_limit} bytes)"
+        # Kept in place of the body, so that the same one is told once however often it comes.
+        note = self._callback(Via.CALLBACK, {}, reason.encode())
+        await self.store.change(
+            submission, lambda current, known: too_large(current, reason, moment, duplicate=known), note
+        )
 
     async def answer(self, submission: Submission, reply: Reply | None, ask_again: timedelta | None) -> None:
         """The answer to a status call, None where there was none; `ask_again` is the delay until the next, if any."""
@@ -81,10 +87,10 @@ class Intake:
             self._callback(Via.STATUS, reply.headers, reply.body) if reply else None,
         )
 
-    async def expire(self, submission: Submission) -> None:
-        """The deadline of a submission that nobody can be asked about."""
+    async def expire(self, submission: Submission, look_again: timedelta) -> None:
+        """Nobody can be asked about it: at its deadline it ends, before it is looked at again after `look_again`."""
         moment = self._moment(self._operation(submission), Via.STATUS)
-        await self.store.change(submission.id, lambda current, _: expired(current, moment))
+        await self.store.change(submission.id, lambda current, _: expired(current, moment, look_again=look_again))
 
     async def _parse(
         self, submission: Submission, headers: Mapping[str, str], body: bytes
@@ -125,6 +131,7 @@ class Intake:
             self.expect(standing.provider, operation, f"sub_{ident}"),
             client=standing.client,
             labels=standing.labels,
+            simulated=standing.simulated,
             task_id=report.task_id,
         )
         return own, reason

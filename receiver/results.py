@@ -1,6 +1,6 @@
 """How the results of several callbacks become one: both tracks, no link lost, the newest first. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 
 from receiver.events import File, Result
@@ -14,12 +14,12 @@ def merge(old: tuple[Result, ...], new: tuple[Result, ...]) -> tuple[Result, ...
     """The union by id, in the order in which results were first seen; a known value is never lost to None.
 
     New addresses come first, because they live longest. Results that the provider had not named yet (their ids are
-    positions) give way to named ones.
+    positions) give way to named ones, and join the one in that place where they come after it.
     """
     if new and not any(_is_position(result) for result in new):
         old = tuple(result for result in old if not _is_position(result))
-    incoming = {result.id: result for result in new}
     known = {result.id for result in old}
+    incoming = {result.id: result for result in _named(old, new, known)}
     merged = [_join(result, incoming.get(result.id)) for result in old]
     return (*merged, *(result for result in incoming.values() if result.id not in known))
 
@@ -38,7 +38,16 @@ def _names(results: tuple[Result, ...]) -> set[tuple[str, str]]:
 
 
 def _is_position(result: Result) -> bool:
-    return result.id.isdigit() and len(result.id) < 4
+    return result.id.isdecimal() and len(result.id) < 4
+
+
+def _named(old: tuple[Result, ...], new: tuple[Result, ...], known: set[str]) -> Iterator[Result]:
+    """The new results; a position that stands for a named one, which is not among them itself, takes its name."""
+    present = {result.id for result in new}
+    places = {str(place): result.id for place, result in enumerate(old, 1) if not _is_position(result)}
+    for result in new:
+        name = places.get(result.id, result.id)
+        yield result if result.id in known or name in present else replace(result, id=name)
 
 
 def _join(old: Result, new: Result | None) -> Result:

@@ -35,14 +35,14 @@ def ask_delay(asks: int, waited: timedelta, jitter: float) -> timedelta | None:
     """How long until the next status call, after so many; None: 24 hours are over and the submission is lost.
 
     `asks` counts from 1, `waited` is the time since the deadline, `jitter` lies in [0, 1): 30 s, 1, 2, 5 and 10
-    minutes by 20 % to both sides, then every 15 to 30 minutes. The last call falls on the end of the 24 hours.
+    minutes by 20 % to both sides, then every 15 to 30 minutes. The last call falls on the end of the 24 hours; after
+    a longer downtime the first five are made all the same.
     """
     left = ASK_FOR - waited
-    if left <= timedelta(0):
-        return None
-    known = asks <= len(_ASKS)
-    delay = _spread(_ASKS[max(asks, 1) - 1], jitter) if known else _SLOW_ASK * (1 + jitter)
-    return min(delay, left)
+    if asks <= len(_ASKS):
+        delay = _spread(_ASKS[max(asks, 1) - 1], jitter)
+        return min(delay, left) if left > timedelta(0) else delay
+    return min(_SLOW_ASK * (1 + jitter), left) if left > timedelta(0) else None
 
 
 def _spread(delay: timedelta, jitter: float) -> timedelta:

@@ -14,8 +14,11 @@ from receiver.results import has_main, merge, new_files
 
 # For a submission whose clock starts with its first callback, or that one brought back after it had been given up.
 _PATIENCE = timedelta(minutes=5)
+# No answer to a submission takes longer than this: the gateway waits for less.
+_SENDING = timedelta(minutes=2)
 
 _RANK = {Stage.TEXT: 1, Stage.FIRST: 2, Stage.COMPLETE: 3, Stage.FAILED: 3}
+_OPEN = frozenset({Stage.SENDING, Stage.UNKNOWN, Stage.ACCEPTED, Stage.TEXT, Stage.FIRST})
 HALF, CONFLICT = "half", "conflict"
 
 
@@ -59,14 +62,15 @@ class Moment:
 def replied(submission: Submission, verdict: Report, moment: Moment) -> Change:
     """The provider's reply to the submission itself: accepted, rejected or unknown.
 
-    A callback may have come before it: then only the task id is new.
+    A callback may have come before it: then only the task id is new. What was given up meanwhile comes back.
     """
-    known = replace(submission, task_id=verdict.task_id or submission.task_id)
-    if submission.stage is not Stage.SENDING or verdict.stage is None:
-        return Change(submission=known, remark="after the callback")
-    moved = replace(known, stage=verdict.stage, error=verdict.error)
-    if verdict.stage is Stage.REJECTED:
-        moved = replace(moved, ask_at=None)
+    task_id = verdict.task_id or submission.task_id
+    waited = submission.stage is Stage.SENDING or (
+        submission.stage is Stage.LOST and verdict.stage is not Stage.UNKNOWN
+    )
+    if submission.held or not waited or verdict.stage is None:
+        return Change(submission=_move(submission, moment, task_id=task_id), remark="after the callback")
+    moved = _move(submission, moment, task_id=task_id, stage=verdict.stage, error=verdict.error)
     level = Level.INFO if verdict.stage is Stage.ACCEPTED else Level.PROBLEM
     told = own_event(moved, f"submission.{verdict.stage}", moment, level=level, error=verdict.error)
     return Change(submission=moved, events=(told,), remark=verdict.stage)
@@ -87,7 +91,7 @@ def reported(submission: Submission, report: Report, moment: Moment, *, duplicat
         case Stage.FAILED:
             return _on_failed(submission, report, moment)
         case _:
-            return _on_pending(_hear(submission, report, moment), moment)
+            return _on_pending(submission, report, moment)
 
 
 def unrecognised(submission: Submission, reason: str, moment: Moment, *, duplicate: bool = False) -> Change:
@@ -101,11 +105,11 @@ def unrecognised(submission: Submission, reason: str, moment: Moment, *, duplica
     return Change(submission=submission, events=() if duplicate else (told,), remark=f"unrecognised: {reason}")
 
 
-def too_large(submission: Submission, size: int, limit: int, moment: Moment) -> Change:
+def too_large(submission: Submission, reason: str, moment: Moment, *, duplicate: bool = False) -> Change:
     """A body over the limit was refused: the status call is asked at once for what it said."""
-    reason = f"its body of {size} bytes or more is over limits.callback_body ({limit} bytes)"
-    change = unrecognised(submission, reason, moment)
-    return replace(change, submission=_ask_now(submission, moment))
+    change = unrecognised(submission, reason, moment, duplicate=duplicate)
+    asked = replace(submission, ask_at=moment.now) if _can_be_asked(submission) else submission
+    return replace(change, submission=asked)
 
 
 def answered(submission: Submission, report: Report | None, moment: Moment, *, ask_again: timedelta | None) -> Change:
@@ -114,19 +118,24 @@ def answered(submission: Submission, report: Report | None, moment: Moment, *, a
     At the deadline a half `complete` goes out partial, and what is still pending is overdue. `ask_again` is the delay
     until the next call; None: there will be none, and what is still pending then is lost.
     """
-    change = reported(submission, report, moment) if report else _on_pending(submission, moment)
-    after = replace(change.submission, asks=submission.asks + 1)
-    if _is_settled(after, moment):
+    change = reported(submission, report, moment) if report else _unanswered(submission, moment)
+    after = replace(change.submission, asks=submission.asks + 1, ask_at=moment.now + ask_again if ask_again else None)
+    if _is_settled(after):
         return replace(change, submission=replace(after, ask_at=None))
-    if ask_again is None:
-        due = _give_up(replace(after, ask_at=None), moment)
-    else:
-        due = _at_deadline(replace(after, ask_at=moment.now + ask_again), moment)
+    due = _at_deadline(after, moment) if ask_again else _give_up(after, moment)
     return replace(change, submission=due.submission, events=change.events + due.events)
 
 
-def expired(submission: Submission, moment: Moment) -> Change:
-    """The deadline of a submission without a task id: nobody can be asked."""
+def expired(submission: Submission, moment: Moment, *, look_again: timedelta) -> Change:
+    """The time to ask about a submission that nobody can be asked about; before its deadline, it is put off."""
+    if _is_settled(submission):
+        return Change(submission=replace(submission, ask_at=None))
+    end = submission.deadline_at or moment.now
+    if submission.stage is Stage.SENDING:
+        # Its answer, with the task id, may still be on its way.
+        end = max(end, submission.created_at + _SENDING)
+    if moment.now < end and submission.held != CONFLICT:
+        return Change(submission=replace(submission, ask_at=min(end, moment.now + look_again)))
     return _give_up(replace(submission, ask_at=None), moment)
 
 
@@ -138,14 +147,13 @@ def own_event(
 
 
 def _on_early(submission: Submission, report: Report, stage: Stage, moment: Moment) -> Change:
-    if _RANK[stage] <= _RANK.get(submission.stage, 0):
+    if _RANK[stage] <= _RANK.get(submission.stage, 0) and not _is_resolved(submission, moment):
         return Change(submission=submission, remark="late")
     heard = _hear(submission, report, moment)
-    if submission.held == HALF:
+    if submission.held:
         # A final callback is already kept: this one only adds to it.
-        return _offer(heard, moment, remark="late")
-    ask_at = heard.ask_at or moment.now + _PATIENCE
-    moved = replace(heard, stage=stage, via=moment.via, error=None, ask_at=ask_at)
+        return _offer(heard, moment)
+    moved = _move(heard, moment, stage=stage, via=moment.via, error=None)
     return Change(submission=moved, events=(_fact(moved, stage, moment),), remark=stage)
 
 
@@ -153,17 +161,17 @@ def _on_complete(submission: Submission, report: Report, moment: Moment) -> Chan
     heard = _hear(submission, report, moment)
     if submission.stage is Stage.COMPLETE:
         return _update(submission, heard, moment)
-    if submission.stage is Stage.FAILED and moment.via is not Via.STATUS and heard.task_id:
-        return Change(submission=_ask_now(replace(heard, held=CONFLICT), moment), remark="held: conflict")
-    return _offer(heard, moment, remark="half")
+    if submission.stage is Stage.FAILED and moment.via is not Via.STATUS and _can_be_asked(heard):
+        return Change(submission=_move(heard, moment, held=CONFLICT), remark="held: conflict")
+    return _offer(heard, moment)
 
 
 def _on_failed(submission: Submission, report: Report, moment: Moment) -> Change:
     if submission.stage is Stage.COMPLETE:
         return Change(submission=submission, remark="failed after complete")
     heard = _hear(submission, report, moment)
-    if submission.held == HALF and moment.via is not Via.STATUS and heard.task_id:
-        return Change(submission=_ask_now(heard, moment), remark="failed after half a complete")
+    if submission.held == HALF and moment.via is not Via.STATUS and _can_be_asked(heard):
+        return Change(submission=_move(heard, moment), remark="failed after half a complete")
     if submission.stage is Stage.FAILED:
         settled = moment.via is Via.STATUS
         return Change(submission=replace(submission, held=None) if settled else submission, remark="again")
@@ -171,21 +179,29 @@ def _on_failed(submission: Submission, report: Report, moment: Moment) -> Change
     return Change(submission=moved, events=(_fact(moved, Stage.FAILED, moment),), remark=Stage.FAILED)
 
 
-def _on_pending(submission: Submission, moment: Moment) -> Change:
-    """Nothing new; but a `complete` that came after `failed` wins unless the status call says failed."""
-    if submission.held == CONFLICT and moment.via is Via.STATUS:
-        return _offer(submission, moment, remark="half")
-    return Change(submission=submission, remark="pending")
+def _on_pending(submission: Submission, report: Report, moment: Moment) -> Change:
+    """No stage that we know; but it may bring files."""
+    heard = _hear(submission, report, moment)
+    if submission.stage is Stage.COMPLETE:
+        return _update(submission, heard, moment)
+    if submission.held == HALF or _is_resolved(submission, moment):
+        return _offer(heard, moment)
+    return Change(submission=_move(heard, moment), remark="pending")
 
 
-def _offer(submission: Submission, moment: Moment, *, remark: str) -> Change:
+def _unanswered(submission: Submission, moment: Moment) -> Change:
+    return _offer(submission, moment) if _is_resolved(submission, moment) else Change(submission=submission)
+
+
+def _offer(submission: Submission, moment: Moment) -> Change:
     """Complete where every result has its main file, else held as half and asked for at once."""
     if is_whole(submission, moment):
         return _complete(submission, moment)
-    return Change(submission=_ask_now(replace(submission, held=HALF), moment), remark=remark)
+    return Change(submission=_move(submission, moment, held=HALF), remark="half")
 
 
-def _complete(submission: Submission, moment: Moment, *, partial: bool = False) -> Change:
+def _complete(submission: Submission, moment: Moment) -> Change:
+    partial = not is_whole(submission, moment)
     moved = replace(
         submission,
         stage=Stage.COMPLETE,
@@ -198,11 +214,12 @@ def _complete(submission: Submission, moment: Moment, *, partial: bool = False) 
     return Change(submission=moved, events=(_fact(moved, Stage.COMPLETE, moment),), remark=Stage.COMPLETE)
 
 
-def _update(before: Submission, merged: Submission, moment: Moment) -> Change:
+def _update(before: Submission, heard: Submission, moment: Moment) -> Change:
     """Files that come after `complete` make an update; new links to known files do not."""
-    partial = before.partial and not is_whole(merged, moment)
-    moved = replace(merged, partial=partial, ask_at=before.ask_at if partial else None)
-    if not new_files(before.results, merged.results):
+    partial = before.partial and not is_whole(heard, moment)
+    ask_at = before.ask_at if partial or not before.partial else None
+    moved = replace(heard, partial=partial, ask_at=ask_at)
+    if not new_files(before.results, heard.results):
         return Change(submission=moved, remark="again")
     moved = replace(moved, revision=before.revision + 1)
     return Change(submission=moved, events=(_fact(moved, "updated", moment),), remark="updated")
@@ -211,8 +228,8 @@ def _update(before: Submission, merged: Submission, moment: Moment) -> Change:
 def _at_deadline(submission: Submission, moment: Moment) -> Change:
     if submission.deadline_at is None or moment.now < submission.deadline_at:
         return Change(submission=submission)
-    if submission.held == HALF:
-        return _complete(submission, moment, partial=True)
+    if submission.held:
+        return _complete(submission, moment)
     if submission.overdue or submission.stage is Stage.COMPLETE:
         return Change(submission=submission)
     error = Failure(
@@ -225,14 +242,10 @@ def _at_deadline(submission: Submission, moment: Moment) -> Change:
 
 
 def _give_up(submission: Submission, moment: Moment) -> Change:
-    if submission.held == HALF:
-        return _complete(submission, moment, partial=True)
-    if submission.stage in {Stage.COMPLETE, Stage.FAILED, Stage.REJECTED}:
+    if submission.held:
+        return _complete(submission, moment)
+    if submission.stage not in _OPEN:
         return Change(submission=submission)
-    return _lost(submission, moment)
-
-
-def _lost(submission: Submission, moment: Moment) -> Change:
     error = Failure(
         code="submission.lost",
         message="No final callback has come, and the provider can't tell what became of it.",
@@ -249,12 +262,18 @@ def is_whole(submission: Submission, moment: Moment) -> bool:
     return bool(submission.results) and all(has_main(result, moment.main_role) for result in submission.results)
 
 
-def _is_settled(submission: Submission, moment: Moment) -> bool:
-    if submission.held:
-        return False
-    if submission.stage is Stage.COMPLETE:
-        return not submission.partial
-    return submission.stage in {Stage.FAILED, Stage.REJECTED, Stage.LOST}
+def _is_settled(submission: Submission) -> bool:
+    return not submission.held and not submission.partial and submission.stage not in _OPEN
+
+
+def _is_resolved(submission: Submission, moment: Moment) -> bool:
+    """A `complete` that came after `failed` wins, unless the one status call says failed too."""
+    return submission.held == CONFLICT and moment.via is Via.STATUS
+
+
+def _can_be_asked(submission: Submission) -> bool:
+    """Whether a status call can tell more; a rehearsal's task is none of the provider's."""
+    return submission.task_id is not None and not submission.simulated
 
 
 def _hear(submission: Submission, report: Report, moment: Moment) -> Submission:
@@ -268,8 +287,20 @@ def _hear(submission: Submission, report: Report, moment: Moment) -> Submission:
     )
 
 
-def _ask_now(submission: Submission, moment: Moment) -> Submission:
-    return replace(submission, ask_at=moment.now) if submission.task_id else submission
+def _move(submission: Submission, moment: Moment, **changes: Any) -> Submission:
+    """The submission with these changes, and with the time when the provider is asked next."""
+    moved = replace(submission, **changes)
+    ask_at = _ask_at(moved, moment)
+    return moved if ask_at == moved.ask_at else replace(moved, ask_at=ask_at)
+
+
+def _ask_at(submission: Submission, moment: Moment) -> datetime | None:
+    """What is held is asked for at once, what is open at its deadline; of the rest only fresh links are asked for."""
+    if submission.held and _can_be_asked(submission):
+        return moment.now
+    if submission.held or submission.stage in _OPEN:
+        return submission.ask_at or max(submission.deadline_at or moment.now + _PATIENCE, moment.now)
+    return submission.ask_at if submission.stage is Stage.COMPLETE else None
 
 
 def _fact(submission: Submission, stage: str, moment: Moment) -> Event:

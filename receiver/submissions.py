@@ -1,15 +1,17 @@
 """HTTP through: the gateway between a client and a provider. A submission is stored before it is forwarded."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from urllib.parse import unquote
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from receiver.calls import call
 from receiver.errors import NotSent, Outcome, Rejection, StoreError, Unrecognised
 from receiver.events import Failure, Kind, Stage, Submission
 from receiver.intake import Intake
@@ -31,12 +33,21 @@ _LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MOST_LABELS, _LONGEST_LABEL = 20, 256
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How a submission went: what it means, and the provider's answer where there is one."""
+
+    verdict: Verdict
+    reply: Reply | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """Serves `/{provider}/{path}` and, for the default provider, `/api/{path}`.
 
     `callback_url` makes the capability URL of a submission. `body_limit` is in bytes. `timeout` is how long the
     provider may take: longer than it ever needs, because an answer that comes too late is an outcome unknown.
+    After `stop`, submissions that are under way have `grace` to be answered.
     """
 
     store: Store
@@ -49,6 +60,21 @@ class Gateway:
     client_labels: Mapping[str, Mapping[str, str]]
     body_limit: int
     timeout: timedelta = timedelta(seconds=100)
+    grace: timedelta = timedelta(seconds=4)
+    _under_way: set[asyncio.Task[Carried]] = field(default_factory=set)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Until `stop`; then what is under way is answered, or recorded as unknown."""
+        await self._stopping.wait()
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=self.grace.total_seconds())
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def stop(self) -> None:
+        self._stopping.set()
 
     async def serve(self, http: HttpRequest) -> Response:
         """Raises Rejection."""
@@ -73,33 +99,31 @@ class Gateway:
         except Unrecognised as error:
             raise Rejection(400, "Not sent", f"Nothing was sent to the provider: {error}.") from None
         stored = replace(submission, client_callback=provider.client_callback(request, operation))
-        await self.store.change(stored, lambda current, _: Change(submission=current))
-        verdict, answer = await self._forward(provider, operation, prepared)
-        await self._record(stored, verdict)
-        if answer is None or not verdict.enveloped:
-            raise _no_answer(stored, verdict)
+        await self.store.add(stored)
+        # A task of its own: whatever becomes of this request, the provider's answer is recorded.
+        task = asyncio.create_task(self._carry(stored, operation, prepared))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        carried = await asyncio.shield(task)
+        if carried.reply is None or not carried.verdict.enveloped:
+            raise _no_answer(stored, carried.verdict)
         headers = {"x-receiver-submission": stored.id, "x-receiver-callback": "set"}
-        return _returned(answer, provider, headers)
+        return _returned(carried.reply, provider, headers)
 
-    async def _forward(
-        self, provider: Provider, operation: Operation, request: Request
-    ) -> tuple[Verdict, Reply | None]:
-        """One call, never repeated: what it means, and the answer where there is one."""
+    async def _carry(self, submission: Submission, operation: Operation, request: Request) -> Carried:
+        """One call, never repeated, and its outcome on record."""
+        provider = self.providers[submission.provider]
         try:
-            reply = await self._call(provider, request)
+            reply = await call(self.http, provider, request, self.timeout)
+            carried = Carried(provider.read_reply(operation, reply), reply)
         except NotSent as failure:
-            return Verdict(stage=Stage.REJECTED, error=Failure(code="not_sent", message=failure.reason)), None
+            carried = _failed(Stage.REJECTED, "not_sent", failure.reason)
         except Outcome as failure:
-            return Verdict(stage=Stage.UNKNOWN, error=Failure(code="no_answer", message=failure.reason)), None
-        return provider.read_reply(operation, reply), reply
-
-    async def _call(self, provider: Provider, request: Request) -> Reply:
-        headers = {**request.headers, "authorization": f"Bearer {provider.api_key.get_secret_value()}"}
-        url = provider.base_url.rstrip("/") + request.path
-        answer = await self.http.request(
-            request.method, url, headers=headers, content=request.body or None, timeout=self.timeout
-        )
-        return Reply(status=answer.status, headers=answer.headers, body=answer.body)
+            carried = _failed(Stage.UNKNOWN, "no_answer", failure.reason)
+        except asyncio.CancelledError:
+            carried = _failed(Stage.UNKNOWN, "no_answer", "This receiver was stopped before the provider answered")
+        await self._record(submission, carried.verdict)
+        return carried
 
     async def _record(self, submission: Submission, verdict: Verdict) -> None:
         moment = Moment(now=self.store.now(), new_id=self.intake.new_id)
@@ -114,22 +138,34 @@ class Gateway:
         """A request that is no submission, as far as we know: its answer may say that it was one."""
         provider = self.providers[name]
         try:
-            answer = await self._call(provider, request)
+            reply = await call(self.http, provider, request, self.timeout)
         except Outcome as failure:
-            status = 502 if isinstance(failure, NotSent) else 504
-            raise Rejection(status, "No answer from the provider", f"{failure.reason}. Try again.") from None
+            raise _not_passed(failure, request) from None
         headers = {"x-receiver-callback": "none"}
         if request.method == "POST":
-            other = Operation(name="other", kind=Kind.OTHER, path=request.path, callback_field=None)
-            verdict = provider.read_reply(other, answer)
-            if verdict.stage is Stage.ACCEPTED and verdict.task_id:
-                submission = self._new(name, other, identity, http)
-                # No callback will come and no status call is known: nobody waits for it.
-                found = replace(submission, deadline_at=None, ask_at=None)
-                await self.store.change(found, lambda current, _: Change(submission=current))
-                await self._record(found, verdict)
-                headers["x-receiver-submission"] = found.id
-        return _returned(answer, provider, headers)
+            headers |= await self._find_task(self._new(name, _other(request), identity, http), reply)
+        return _returned(reply, provider, headers)
+
+    async def _find_task(self, submission: Submission, reply: Reply) -> dict[str, str]:
+        """Stores the submission that a reply speaks of; the header that names it, if any."""
+        verdict = self.providers[submission.provider].read_reply(_other(None), reply)
+        if verdict.stage is not Stage.ACCEPTED or not verdict.task_id:
+            return {}
+        moment = Moment(now=self.store.now(), new_id=self.intake.new_id)
+        report = Report(stage=verdict.stage, task_id=verdict.task_id)
+
+        def accept(current: Submission, _: bool) -> Change:
+            change = replied(current, report, moment)
+            # No callback will come and no status call is known: nobody waits for it.
+            return replace(change, submission=replace(change.submission, deadline_at=None, ask_at=None))
+
+        try:
+            await self.store.change(submission, accept)
+        except StoreError as error:
+            # It was made, and may be billed: the client must have the answer.
+            logger.warning("a submission that %s made could not be recorded: %s", submission.provider, error)
+            return {}
+        return {"x-receiver-submission": submission.id}
 
     def _address(self, http: HttpRequest) -> tuple[str, str]:
         """The provider's name and the path behind it. Raises Rejection."""
@@ -167,6 +203,24 @@ def _operation(provider: Provider, request: Request, path: str) -> Operation | N
     other = Operation(name="other", kind=Kind.OTHER, path=path)
     carries = request.method == "POST" and provider.client_callback(request, other) is not None
     return other if carries else None
+
+
+def _other(request: Request | None) -> Operation:
+    """What was asked for where nothing in the table says it, and without a callback."""
+    return Operation(name="other", kind=Kind.OTHER, path=request.path if request else "", callback_field=None)
+
+
+def _failed(stage: Stage, code: str, reason: str) -> Carried:
+    return Carried(Verdict(stage=stage, error=Failure(code=code, message=reason)), None)
+
+
+def _not_passed(failure: Outcome, request: Request) -> Rejection:
+    if isinstance(failure, NotSent):
+        return Rejection(502, "The provider can't be reached", f"{failure.reason}. Nothing was sent: try again later.")
+    if request.method == "POST":
+        detail = f"{failure.reason}. The provider may have carried it out: look there before you send it again."
+        return Rejection(504, "The outcome is unknown", detail)
+    return Rejection(504, "No answer from the provider", f"{failure.reason}. Try again.")
 
 
 def _normal(path: str) -> str:

@@ -10,8 +10,8 @@ from enum import StrEnum
 _ID_BYTES = 16
 _MAC_BYTES = 16
 _LENGTH = 43  # 32 bytes in base64 without padding
-# JSON may write a slash as \/.
-_IN_TEXT = re.compile(r"(\\?/callbacks\\?/)[A-Za-z0-9_-]{43}")
+# The slash may be escaped, once for every JSON text that the URL was put into, or quoted as part of another URL.
+_IN_TEXT = re.compile(r"(callbacks(?:\\*/|\\+u002[fF]|%(?:25)*2[fF]))[A-Za-z0-9_-]{43}")
 
 
 class Scope(StrEnum):
@@ -68,7 +68,7 @@ def file_id(handler: str, submission_id: str, result_id: str, role: str) -> str:
 def redact_tokens(text: str) -> str:
     """The text with every callback URL of ours made useless."""
     # The look for the plain word is many times faster, and nearly every text is without.
-    return _IN_TEXT.sub(r"\1[redacted]", text) if "/callbacks" in text else text
+    return _IN_TEXT.sub(r"\1[redacted]", text) if "callbacks" in text else text
 
 
 def hash_password(password: str, salt: bytes) -> str:

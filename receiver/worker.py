@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,7 +11,8 @@ from receiver.attempt import Tools, attempt
 from receiver.errors import StoreError
 from receiver.handler import Handler
 from receiver.routing import Route, plan
-from receiver.store.base import Claim, Limit
+from receiver.store.base import Claim, Ended, Limit
+from receiver.turns import forever
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ _SOON = timedelta(milliseconds=200)
 _GATHER = 0.004
 _ROUTE_BATCH = 200
 _MOST_AT_ONCE = 200
+# How often an outcome is written before it is left to its lease.
+_WRITES = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,37 +43,18 @@ class Worker:
     pause: float = 1.0
     _running: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: bool = False
 
     async def run(self) -> None:
         async with AsyncExitStack() as opened:
             for handler in self.handlers.values():
                 await opened.enter_async_context(handler.open())
-            await self._probe_paused()
-            loops = [
-                asyncio.create_task(self._forever(turn), name=turn.__name__)
-                for turn in (self._route, self._deliver, self._beat)
-            ]
-            try:
-                await self._stopping.wait()
-            finally:
-                for loop in loops:
-                    loop.cancel()
-                await asyncio.gather(*loops, return_exceptions=True)
-                await self._finish()
+            turns = (self._route, self._deliver, self._beat)
+            await asyncio.gather(*(forever(turn, self._stopping, self.pause) for turn in turns))
+            await self._finish()
 
     def stop(self) -> None:
         self._stopping.set()
-
-    async def _forever(self, turn: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await turn()
-            except StoreError as error:
-                logger.warning("%s waits for the database: %s", turn.__name__, error)
-                await asyncio.sleep(self.pause)
-            except Exception:  # a loop must outlive whatever one turn of it meets
-                logger.exception("%s failed and goes on", turn.__name__)
-                await asyncio.sleep(self.pause)
 
     async def _route(self) -> None:
         store = self.tools.store
@@ -81,10 +65,13 @@ class Worker:
         await store.route([(event, plan(event, self.routes)) for event in events])
 
     async def _deliver(self) -> None:
+        if not self._begun:
+            await self._probe_paused()
         store = self.tools.store
         limits = self._limits()
         free = _MOST_AT_ONCE - len(self._running)
-        claims = await store.claim(self.owner, LEASE, limits, free) if free > 0 else []
+        holding = [claim.id for claim in self._running.values()]
+        claims = await store.claim(self.owner, LEASE, limits, free, holding) if free > 0 else []
         for claim in claims:
             task = asyncio.create_task(self._attempt(claim), name=claim.id)
             self._running[task] = claim
@@ -104,10 +91,9 @@ class Worker:
         return _LOOK if due is None else min(max(due - self.tools.store.now(), _SOON), _LOOK)
 
     async def _attempt(self, claim: Claim) -> None:
-        handler = self.handlers[claim.handler]
-        ended = await attempt(claim, handler, self.tools)
-        if not await self.tools.store.end(claim, ended):
-            logger.warning("the lease of %s was lost: another worker has it, its outcome counts", claim.id)
+        ended = await attempt(claim, self.handlers[claim.handler], self.tools)
+        if not await self._write(claim, ended):
+            logger.warning("the lease of %s was lost: another attempt of it counts", claim.id)
         logger.info(
             "attempt",
             extra={
@@ -119,6 +105,16 @@ class Worker:
                 "error": getattr(ended, "error", None),
             },
         )
+
+    async def _write(self, claim: Claim, ended: Ended) -> bool:
+        """What is not written is done once more when the lease ends, so a passing failure is worth a few tries."""
+        for tries in range(1, _WRITES):
+            try:
+                return await self.tools.store.end(claim, ended)
+            except StoreError as error:
+                logger.warning("the outcome of %s waits for the database: %s", claim.id, error)
+                await asyncio.sleep(self.pause * tries)
+        return await self.tools.store.end(claim, ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         claim = self._running.pop(task)
@@ -137,6 +133,7 @@ class Worker:
         for state in await self.tools.store.handlers():
             if state.paused_at and state.name in self.handlers:
                 await self.tools.store.probe(state.name)
+        self._begun = True
 
     async def _finish(self) -> None:
         """Attempts that end in time count; the rest are cancelled and given back untried."""
@@ -146,3 +143,6 @@ class Worker:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        with suppress(StoreError):
+            # What was claimed in the turn that the stop broke off never began.
+            await self.tools.store.abandon(self.owner)

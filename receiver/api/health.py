@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -15,16 +16,15 @@ from receiver.web.answers import json_answer
 
 logger = logging.getLogger(__name__)
 
-
 # Anyone may ask: however often, each check runs once in so many seconds.
 _KEEP_S = 1.0
 
 
 class HealthChecks:
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._looking = asyncio.Lock()
-        self._found: dict[str, tuple[float, list[Finding]]] = {}
+        self._access = parts.access
+        self._alive = _Look(parts.alive, parts.check_time)
+        self._ready = _Look(parts.ready, parts.check_time)
 
     def routes(self) -> Sequence[Route]:
         return (
@@ -33,13 +33,12 @@ class HealthChecks:
         )
 
     async def alive(self, request: Request) -> Response:
-        return await self._answer(request, self._parts.alive)
+        return await self._answer(request, await self._alive.findings())
 
     async def ready(self, request: Request) -> Response:
-        return await self._answer(request, self._parts.ready)
+        return await self._answer(request, await self._ready.findings())
 
-    async def _answer(self, request: Request, checks: Sequence[Check]) -> Response:
-        findings = await self._look(request.url.path, checks)
+    async def _answer(self, request: Request, findings: Sequence[Finding]) -> Response:
         health = worst(findings)
         content: dict[str, Any] = {"status": health.value}
         if await self._is_admin(request):
@@ -48,32 +47,47 @@ class HealthChecks:
             ]
         return json_answer(content, 503 if health is Health.FAIL else 200)
 
-    async def _look(self, path: str, checks: Sequence[Check]) -> list[Finding]:
-        async with self._looking:
-            now = asyncio.get_running_loop().time()
-            looked_at, findings = self._found.get(path, (-_KEEP_S, []))
-            if now - looked_at >= _KEEP_S:
-                findings = await asyncio.gather(*(self._run(check) for check in checks))
-                self._found[path] = (now, findings)
-            return findings
-
-    async def _run(self, check: Check) -> Finding:
-        name = getattr(check, "__name__", "check")
-        try:
-            async with asyncio.timeout(self._parts.check_time):
-                return await check()
-        except TimeoutError:
-            return Finding(name, Health.FAIL, f"It did not answer within {self._parts.check_time:g} s.")
-        except Exception as error:  # noqa: BLE001 - one broken check must not hide what the others found
-            logger.warning("the health check %s failed: %s", name, type(error).__name__)
-            return Finding(name, Health.FAIL, f"The check itself failed with {type(error).__name__}.")
-
     async def _is_admin(self, request: Request) -> bool:
         try:
-            identity = await self._parts.access.identify(request)
+            identity = await self._access.identify(request)
         except Rejection:
             return False
         return identity.admin
+
+
+class _Look:
+    """The checks of one address. Whoever asks waits for the look that is on its way."""
+
+    def __init__(self, checks: Sequence[Check], check_time: float) -> None:
+        self._checks = checks
+        self._check_time = check_time
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._found: list[Finding] = []
+
+    async def findings(self) -> list[Finding]:
+        async with self._looking:
+            clock = asyncio.get_running_loop().time
+            if clock() - self._looked_at >= _KEEP_S:
+                self._found = await asyncio.gather(*(self._run(check) for check in self._checks))
+                self._looked_at = clock()
+            return self._found
+
+    async def _run(self, check: Check) -> Finding:
+        finding = await self._find(check)
+        if finding.health is Health.FAIL and not check.vital:
+            return replace(finding, health=Health.WARN)
+        return finding
+
+    async def _find(self, check: Check) -> Finding:
+        try:
+            async with asyncio.timeout(self._check_time):
+                return await check.look()
+        except TimeoutError:
+            return Finding(check.name, Health.FAIL, f"It did not answer within {self._check_time:g} s.")
+        except Exception as error:  # noqa: BLE001 - one broken check must not hide what the others found
+            logger.warning("the health check %s failed: %s", check.name, type(error).__name__)
+            return Finding(check.name, Health.FAIL, f"The check itself failed with {type(error).__name__}.")
 
 
 def worst(findings: Sequence[Finding]) -> Health:

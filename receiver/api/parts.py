@@ -53,7 +53,13 @@ class Finding:
     detail: str = ""
 
 
-Check = Callable[[], Awaitable[Finding]]
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Looks at one thing. Only a `vital` one can fail: what the others find, or can't find out, is a warning."""
+
+    name: str
+    look: Callable[[], Awaitable[Finding]]
+    vital: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

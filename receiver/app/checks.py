@@ -7,14 +7,17 @@ from pathlib import Path
 from receiver.api.parts import Check, Finding, Health
 from receiver.app.loops import Loops
 from receiver.errors import StoreError
-from receiver.store.base import Query, Store
+from receiver.store.base import Store
 from receiver.units import format_size
 from receiver.watch import free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """`folder` is where the database lies; below `free_disk` bytes there, the archives stop."""
+    """`folder` is where the database lies; below `free_disk` bytes there, the archives stop.
+
+    Of the store they ask only what it answers at once, also while somebody searches in it.
+    """
 
     store: Store
     loops: Loops
@@ -25,10 +28,17 @@ class Checks:
     free_disk: int
 
     def alive(self) -> tuple[Check, ...]:
-        return (self.database, self.tasks, self.paused, self.dead_letters, self.disk, self.configuration)
+        return (
+            Check("database", self.database, vital=True),
+            Check("tasks", self.tasks, vital=True),
+            Check("handlers", self.paused),
+            Check("deliveries", self.deliveries),
+            Check("disk", self.disk),
+            Check("configuration", self.configuration),
+        )
 
     def ready(self) -> tuple[Check, ...]:
-        return (self.database,)
+        return (Check("database", self.database, vital=True),)
 
     async def database(self) -> Finding:
         try:
@@ -43,16 +53,21 @@ class Checks:
         return Finding("tasks")
 
     async def paused(self) -> Finding:
-        paused = [state for state in await self.store.handlers() if state.paused_at]
+        known = [state for state in await self.store.handlers() if state.name in self.handlers]
+        paused = [state for state in known if state.paused_at]
         if not paused:
             return Finding("handlers")
         said = "; ".join(f"{state.name} is paused: {state.reason}" for state in paused)
         return Finding("handlers", Health.WARN, f"{said}. Mend the target: it is probed until it answers.")
 
-    async def dead_letters(self) -> Finding:
-        if not (await self.store.delivery_rows(Query(state="dead", limit=1))).data:
-            return Finding("deliveries")
-        return Finding("deliveries", Health.WARN, "There are dead letters. See `receiver deliveries --state dead`.")
+    async def deliveries(self) -> Finding:
+        found = []
+        if await self.store.has_dead():
+            found.append("There are dead letters. See `receiver deliveries --state dead`.")
+        if gone := [name for name in await self.store.open_handlers() if name not in self.handlers]:
+            said = ", ".join(gone)
+            found.append(f"Deliveries wait for {said}, not in the configuration. Put it back by this name.")
+        return Finding("deliveries", Health.WARN if found else Health.OK, " ".join(found))
 
     async def disk(self) -> Finding:
         free = free_bytes(self.folder)

@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from receiver.app.protocol import BoundedProtocol
 from receiver.app.service import Service
 from receiver.errors import ReceiverError
 
@@ -50,6 +51,7 @@ def server_for(app: ASGIApp) -> Server:
     # Callback and file URLs are capabilities: an access log would write them down.
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,

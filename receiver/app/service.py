@@ -92,12 +92,13 @@ async def _assemble(settings: Settings, store: Store, local_url: str) -> Service
     builder = _Builder(
         settings, store, Urls(signer=signer, public_url=settings.public_url, local_url=local_url), access
     )
-    loops = Loops([builder.worker(), builder.reconciler(), builder.watch()])
+    gateway = builder.gateway()
+    loops = Loops([gateway, builder.worker(), builder.reconciler(), builder.watch()])
     routes: list[BaseRoute] = [
         Callbacks(signer, builder.intake, settings.limits.callback_body).route(),
         FileLinks(signer, store, _archives(settings.handlers), {}).route(),
         *api.routes(builder.api(loops)),
-        Route("/{provider}/{path:path}", builder.gateway().serve, methods=_METHODS),
+        Route("/{provider}/{path:path}", gateway.serve, methods=_METHODS),
     ]
     app = Starlette(routes=routes, middleware=middleware(redactor(settings)), exception_handlers=EXCEPTION_HANDLERS)
     # A redirect would lose a provider's callback: it may not follow one.

@@ -8,7 +8,6 @@ from receiver.errors import Rejection
 from receiver.events import Submission
 from receiver.intake import Intake
 from receiver.providers.base import Provider
-from receiver.stages import Change
 from receiver.store.base import Store
 from receiver.tokens import Scope, Signer
 
@@ -62,7 +61,7 @@ class UrlMaker:
             deadline_at=None,
             ask_at=None,
         )
-        await self.store.change(submission, lambda current, _: Change(submission=current))
+        await self.store.add(submission)
         return CallbackUrl(submission.id, self.urls.callback(submission))
 
 

@@ -11,14 +11,34 @@ from receiver.errors import Unrecognised
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
 _CODE_DIGITS = 9
+_TOO_DEEP = "the body is nested too deeply to be read"
+# What is taken from a body lies deeper inside our own documents, and all of that must be read back.
+_MOST_LEVELS = 100
 
 
 def load(body: bytes) -> Any:
-    """The value of a JSON body, also of a slightly damaged one. Raises Unrecognised, with one sentence."""
+    """The value of a JSON body, also of a slightly damaged one.
+
+    Raises Unrecognised, with one sentence, also where it is nested deeper than 100 levels.
+    """
     try:
-        return from_json(body)
+        value = from_json(body)
     except ValueError:
-        return _load_damaged(body)
+        value = _load_damaged(body)
+    # Few brackets can't nest deeply: counting them is many times faster than the look inside.
+    if body.count(b"[") + body.count(b"{") > _MOST_LEVELS and _is_deep(value):
+        raise Unrecognised(_TOO_DEEP)
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level: list[Any] = [[value]]
+    for _ in range(_MOST_LEVELS + 1):
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [item for items in inner for item in items if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _load_damaged(body: bytes) -> Any:
@@ -33,7 +53,7 @@ def _load_damaged(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise Unrecognised(f"the body is not JSON: {place(error)}") from None
     except (RecursionError, ValueError):  # the second reading has only its own depth limit left to object to
-        raise Unrecognised("the body is nested too deeply to be read") from None
+        raise Unrecognised(_TOO_DEEP) from None
 
 
 def _read_int(digits: str) -> int | float:

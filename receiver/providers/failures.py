@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from receiver.events import Failure
+from receiver.tokens import redact_tokens
+
+# In characters: what a person reads of the provider's own words.
+_MESSAGE_MOST, _CODE_MOST = 500, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +34,17 @@ UNSETTLED = Meaning(
 
 
 def explain(known: Meaning, code: str, message: str | None) -> Failure:
-    """The provider's code and words together with ours."""
+    """The provider's code and words together with ours; a callback URL that they repeat is redacted."""
     return Failure(
-        code=code,
-        message=message or "",
+        code=_words(code, _CODE_MOST),
+        message=_words(message or "", _MESSAGE_MOST),
         meaning=known.meaning,
         advice=known.advice,
         retryable=known.retryable,
         refunded=known.refunded,
     )
+
+
+def _words(text: str, most: int) -> str:
+    safe = redact_tokens(text)  # before the cut, which could leave half a token
+    return safe if len(safe) <= most else f"{safe[: most - 1]}…"

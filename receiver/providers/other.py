@@ -6,6 +6,10 @@ from typing import Any
 from receiver.events import File, Result, Stage
 from receiver.providers.body import address, text
 from receiver.providers.music import Reading, read_music
+from receiver.tokens import redact_tokens
+
+# In any spelling of the family, the misspelt one included.
+_CALLBACK_FIELDS = frozenset({"callbackurl", "calbackurl"})
 
 
 def read_other(data: Mapping[str, Any]) -> Reading:
@@ -23,9 +27,23 @@ def _only_stage(data: Mapping[str, Any], songs: Reading) -> Stage | None:
 
 
 def _lump(data: Mapping[str, Any]) -> Result:
-    found = ((name, address(value)) for name, value in data.items())
-    files = tuple(File(_role(name), url) for name, url in found if url)
-    return Result(id="1", data={name: value for name, value in data.items() if not address(value)}, files=files)
+    found = {name: address(value) for name, value in data.items() if not _is_callback(name, value)}
+    files = tuple(File(_role(name), url) for name, url in found.items() if url)
+    return Result(id="1", data={name: _redact(data[name]) for name, url in found.items() if not url}, files=files)
+
+
+def _is_callback(name: str, value: Any) -> bool:
+    """Whether this is where the provider called, which is no file: it may hold our token."""
+    url = address(value)
+    return url is not None and (name.replace("_", "").lower() in _CALLBACK_FIELDS or redact_tokens(url) != url)
+
+
+def _redact(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact_tokens(value)
+    if isinstance(value, dict):
+        return {name: _redact(inner) for name, inner in value.items()}
+    return [_redact(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _role(name: str) -> str:

@@ -79,12 +79,14 @@ class Delivered:
 class Again:
     """Try again after `delay`, which is when to probe next where this was a probe.
 
-    `stale` asks the reconciler for fresh links first.
+    `stale` asks the reconciler for fresh links first. With `resumed` the target answered the probe of a paused
+    handler, and only this delivery has to be tried again: it goes out as for Delivered.
     """
 
     delay: timedelta
     error: str
     stale: bool = False
+    resumed: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,10 @@ class Dead:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The target is broken: the handler pauses, probed next after `probe_in`. `event` goes out on the first of them."""
+    """The target is broken: the handler pauses, probed next after `probe_in`.
+
+    The first `event` of a pause goes out: an alarm or a rehearsal, which has none, may have met it before.
+    """
 
     error: str
     probe_in: timedelta
@@ -230,11 +235,16 @@ class Store(Protocol):
 
         A Submission as `subject` is stored first where its id is not known. None: no such submission.
         The callback is kept raw, once per submission and SHA-256, with a count; past 100 different bodies or 64 MiB
-        it is counted only. Events and their place in the outbox are written with it. A provider's event takes its
-        `raw` from the callback. `decide` may be called twice; what it raises is raised here, with the callback kept.
+        it is counted only, its events have no `raw`, and alarms of one type go out once. Events and their place in
+        the outbox are written with it. A provider's event takes its `raw` from the callback. `decide` may be called
+        twice; what it raises is raised here, with the callback kept, as is a record that could not be read back.
         """
 
-    async def submission(self, submission_id: str) -> Submission | None: ...
+    async def add(self, submission: Submission) -> Submission:
+        """Stores it where its id is not known; the one that is stored then."""
+
+    async def submission(self, submission_id: str) -> Submission | None:
+        """Raises StoreUnavailable also where this version can't read it; lists leave such a one out."""
 
     async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
         """Newest first."""
@@ -246,7 +256,11 @@ class Store(Protocol):
 
     # Events and deliveries
 
-    async def unrouted(self, limit: int) -> list[Event]: ...
+    async def unrouted(self, limit: int) -> list[Event]:
+        """The outbox, oldest first, without the bodies of callbacks: routes look at no `raw`.
+
+        An event that this version can't read leaves it here, and is told in the log.
+        """
 
     async def route(self, plans: Sequence[tuple[Event, Sequence[Plan]]]) -> None:
         """Writes the deliveries and marks the events as routed, together. Routing an event twice changes nothing.
@@ -257,10 +271,18 @@ class Store(Protocol):
     async def emit(self, events: Sequence[Event]) -> None:
         """Events of our own that belong to no change of a submission."""
 
-    async def claim(self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int) -> list[Claim]:
+    async def claim(
+        self,
+        owner: str,
+        lease: timedelta,
+        limits: Mapping[str, Limit],
+        most: int,
+        holding: Collection[str] = (),
+    ) -> list[Claim]:
         """Due deliveries of these handlers, oldest first, within their limits and `most`; leases them.
 
-        Also: takes back leases that ran out, ends waits that are over, and picks probes of paused handlers.
+        Also: takes back leases that ran out, ends waits that are over, and picks probes of paused handlers. A lease of
+        this owner's on one of `holding`, the deliveries that it still runs, is renewed instead: the clock jumped.
         """
 
     async def heartbeat(self, claims: Sequence[Claim], lease: timedelta) -> None: ...
@@ -297,7 +319,10 @@ class Store(Protocol):
         """
 
     async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool:
-        """A delivery of a past event to a handler that never had it; False where it had."""
+        """A delivery of a past event to a handler that never had it; False where it had.
+
+        Where the handler had, or will have, a later stage of its submission, it is discarded at once.
+        """
 
     async def save_progress(self, claim: Claim, value: Mapping[str, Any]) -> None: ...
 
@@ -319,7 +344,10 @@ class Store(Protocol):
     async def delivery(self, delivery_id: str) -> DeliveryRow | None: ...
 
     async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
-        """Deliveries of these handlers, older than `age`, neither delivered nor discarded; oldest first."""
+        """Deliveries of these handlers, older than `age`, neither delivered nor discarded; oldest first.
+
+        Those of which a `file.expiring` tells (its `raw` has their `delivery_id`) are left out.
+        """
 
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 
@@ -329,3 +357,9 @@ class Store(Protocol):
 
     async def counts(self) -> Mapping[str, int]:
         """How much waits: `unrouted`, and deliveries by state."""
+
+    async def open_handlers(self) -> list[str]:
+        """Who has deliveries that are pending, or wait for a pause to end; by name, cheap however many there are."""
+
+    async def has_dead(self) -> bool:
+        """Whether there is any dead letter; cheap too."""

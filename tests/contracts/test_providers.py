@@ -16,6 +16,7 @@ from tests.support.provider_samples import Sample, load_samples
 
 API_KEY = "key-that-nobody-may-see"
 URL = "https://receiver.example/callbacks/abc"
+TOKEN = "t" * 43
 STAGES = {None, Stage.TEXT, Stage.FIRST, Stage.COMPLETE, Stage.FAILED}
 
 PROVIDERS: dict[str, Provider] = {
@@ -212,13 +213,26 @@ def test_nothing_but_unrecognised_leaves_the_parser(
 
 
 @every_operation
-@pytest.mark.parametrize("depth", [50, 190, 250, 900, 100_000])
+@pytest.mark.parametrize("depth", [50, 98, 99, 190, 250, 900, 100_000])
 def test_deep_nesting_is_kept_or_unrecognised(provider: Provider, operation: Operation, depth: int) -> None:
     body = b'{"code": 200, "data": {"x": ' + b"[" * depth + b"]" * depth + b"}}"
     report = read_or_none(provider, operation, "callback", body)
     if report:
         check_report(report)
-    assert (report is None) == (depth > 200)
+    assert (report is None) == (depth > 98)
+
+
+@every_operation
+def test_callback_token_that_the_provider_repeats_shows_nowhere(provider: Provider, operation: Operation) -> None:
+    ours = f"https://receiver.example/callbacks/{TOKEN}"
+    data = {"callBackUrl": ours, "param": dump({"callBackUrl": ours}).decode(), "errorMessage": ours, "errorCode": ours}
+    for code in (200, 408, 422, 500):
+        body = dump(
+            {"code": code, "msg": f"can't reach {ours}", "data": data | {"status": "FAILED"} | {"task_id": "t"}}
+        )
+        said = provider.read_reply(operation, Reply(status=200, body=body))
+        assert TOKEN not in f"{said} {read_or_none(provider, operation, 'callback', body)}"
+    assert TOKEN not in str(read(provider, operation, "callback", dump({"code": 200, "data": data})))
 
 
 def dump(value: Any) -> bytes:

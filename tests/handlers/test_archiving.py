@@ -1,12 +1,15 @@
 import hashlib
+import logging
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from handlers import archiving
 from receiver.errors import AddressRefused, LinkDead, TooLarge, Unreachable
-from receiver.handler import PermanentFailure, Receipt, TemporaryFailure
+from receiver.handler import Outcome, PermanentFailure, Receipt, TemporaryFailure
 from tests.support.archives import AUDIO, DAY, make_archive, one, run, stored, world_of
 from tests.support.deliveries import (
     JPEG,
@@ -290,3 +293,93 @@ async def test_one_dead_file_does_not_stop_the_others(tmp_path: Path) -> None:
     with pytest.raises(TemporaryFailure):
         await make_archive(tmp_path).handle(make_delivery(world_of(web), results=[track]))
     assert list(stored(tmp_path)) == [f"{DAY}/Night Ferry-tr-1.jpeg"]
+
+
+REFUSED = TooLarge("above 512 MiB")
+
+
+async def test_what_was_kept_is_reachable_although_the_rest_is_refused_for_good(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracks = [make_track("tr-1"), make_track("tr-2", "Two\nlines"), make_track("tr-3", "Three")]
+    broken: dict[str, bytes | Script] = {tracks[1].files[0].url: REFUSED, tracks[2].files[1].url: REFUSED}
+    world = world_of(make_web(*tracks) | broken)
+    receipt = await run(make_archive(tmp_path), make_delivery(world, results=tracks))
+    kept = [(file.result_id, file.role) for file in receipt.files]
+    assert kept == [("tr-1", "audio"), ("tr-1", "image"), ("tr-2", "image"), ("tr-3", "audio")]
+    missing = "audio of Two lines: above 512 MiB; image of Three: above 512 MiB"
+    assert receipt.details == {"missing": missing}
+    (line,) = caplog.records
+    assert (line.levelno, line.message.endswith(missing)) == (logging.WARNING, True)
+    assert world.memory.value == world.progress.value
+
+
+async def test_whole_archive_misses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    receipt = await run(make_archive(tmp_path), make_delivery(world_of(make_web(make_track()))))
+    assert receipt.details == {}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("roles", "refused", "outcome"),
+    [
+        ("all", ["audio"], PermanentFailure),
+        ("all", ["audio", "image"], PermanentFailure),
+        (["image"], ["image"], PermanentFailure),
+        ("all", ["image"], None),
+        (["image", "stream"], ["stream"], None),
+    ],
+    ids=["only a cover", "nothing", "nothing of the one role", "all but the cover", "covers are all that is wanted"],
+)
+async def test_a_cover_alone_is_no_song(
+    tmp_path: Path, roles: Any, refused: list[str], outcome: type[Outcome] | None
+) -> None:
+    track = make_track("tr-1", "x", *(make_file(role) for role in ("audio", "image", "stream")))
+    web = make_web(track) | {file.url: REFUSED for file in track.files if file.role in refused}
+    archive, delivery = make_archive(tmp_path, roles=roles), make_delivery(world_of(web), results=[track])
+    if outcome is None:
+        assert "above 512 MiB" in (await run(archive, delivery)).details["missing"]
+    else:
+        with pytest.raises(outcome):
+            await archive.handle(delivery)
+
+
+async def test_what_may_still_come_is_tried_again_beside_what_never_will(tmp_path: Path) -> None:
+    tracks = [make_track("tr-1"), make_track("tr-2")]
+    broken: dict[str, bytes | Script] = {tracks[1].files[0].url: REFUSED, tracks[1].files[1].url: Unreachable("cut")}
+    with pytest.raises(TemporaryFailure, match="cut"):
+        await make_archive(tmp_path).handle(make_delivery(world_of(make_web(*tracks) | broken), results=tracks))
+
+
+async def test_a_long_list_of_what_is_missing_is_cut(tmp_path: Path) -> None:
+    tracks = [make_track(f"tr-{n}", "x" * 50) for n in range(30)]
+    web: dict[str, bytes | Script] = {file.url: REFUSED for track in tracks[1:] for file in track.files}
+    delivery = make_delivery(world_of(make_web(tracks[0]) | web), results=tracks)
+    assert len((await run(make_archive(tmp_path), delivery)).details["missing"]) == 1000
+
+
+async def test_one_delivery_brings_so_many_files_and_says_how_many_it_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(archiving, "MOST_FILES", 3)
+    tracks = [make_track(f"tr-{n}") for n in range(4)]
+    receipt = await run(make_archive(tmp_path), make_delivery(world_of(make_web(*tracks)), results=tracks))
+    kept = [(file.result_id, file.role) for file in receipt.files]
+    assert kept == [("tr-0", "audio"), ("tr-0", "image"), ("tr-1", "audio")]
+    assert receipt.details == {"missing": "5 more files than the 3 that one delivery may bring"}
+    assert "5 more files" in caplog.text
+
+
+def test_many_tracks_are_listed_in_a_moment(tmp_path: Path) -> None:
+    drums = [make_file("drums", f"https://c.example/{n}") for n in range(8000)]
+    tracks = [*(make_track(f"tr-{n}") for n in range(8000)), make_track("x", "x", *drums)]
+    began = time.process_time()
+    wanted = list(make_archive(tmp_path)._wanted(tracks))
+    assert time.process_time() - began < 1
+    assert len({(one.result.id, one.role) for one in wanted}) == 24_000
+
+
+def test_number_of_a_role_is_one_that_is_free(tmp_path: Path) -> None:
+    files = [make_file(role) for role in ("drums-2", "drums", "drums", "drums-2", "drums")]
+    wanted = make_archive(tmp_path)._wanted([make_track("tr-1", "x", *files)])
+    assert [one.role for one in wanted] == ["drums-2", "drums", "drums-3", "drums-2-2", "drums-4"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.handler import PermanentFailure, TargetFailure, TemporaryFailure
+from receiver.handler import Outcome, PermanentFailure, TargetFailure, TemporaryFailure
 from receiver.outbound import Media
 from tests.support.archives import AUDIO, DAY, make_archive, one, run, stored, world_of
 from tests.support.deliveries import (
@@ -55,9 +55,61 @@ async def test_link_that_leads_out_of_the_directory_is_not_followed(tmp_path: Pa
     archive.directory.mkdir()
     (tmp_path / "elsewhere").mkdir()
     (archive.directory / DAY).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TargetFailure, match="leads out of it"):
+    with pytest.raises(PermanentFailure, match="leads out of"):
         await archive.handle(make_delivery(world_of({AUDIO: MP3}), results=[one(AUDIO)]))
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["a/{title}.{ext}", "a/b/{title}.{ext}"], ids=["the folder", "a folder above it"])
+async def test_file_in_place_of_a_folder_of_the_key_stops_only_this_delivery(tmp_path: Path, key: str) -> None:
+    archive = make_archive(tmp_path, key=key)
+    archive.directory.mkdir()
+    (archive.directory / "a").write_text("a file")
+    with pytest.raises(PermanentFailure, match=r"no place for it in .*songs: "):
+        await archive.handle(make_delivery(world_of({AUDIO: MP3}), results=[one(AUDIO)]))
+
+
+async def test_key_that_is_too_long_for_the_disk_stops_only_this_delivery(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, key="/".join(["{labels[x]}" * 3] * 60) + "/{title}.{ext}")
+    event = make_event(labels={"x": "y" * 40})
+    with pytest.raises(PermanentFailure, match="File name too long"):
+        await archive.handle(make_delivery(world_of({AUDIO: MP3}), event=event, results=[one(AUDIO)]))
+
+
+@pytest.mark.parametrize(
+    "directory",
+    ["loop", "file/songs", "x" * 300],
+    ids=["a loop of links", "below a file", "a name that is too long"],
+)
+async def test_directory_that_cannot_be_there_pauses_the_handler(tmp_path: Path, directory: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_text("a file")
+    archive = make_archive(tmp_path, directory=str(tmp_path / directory))
+    with pytest.raises(TargetFailure):
+        await archive.handle(make_delivery(world_of({AUDIO: MP3}), results=[one(AUDIO)]))
+
+
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [
+        *((number, PermanentFailure) for number in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)),
+        *(
+            (number, TargetFailure)
+            for number in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT, errno.EPERM)
+        ),
+    ],
+    ids=lambda value: errno.errorcode.get(value, "") if isinstance(value, int) else "",
+)
+async def test_what_the_disk_says_is_about_the_key_or_about_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, outcome: type[Outcome]
+) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(outcome, match=os.strerror(number)):
+        await make_archive(tmp_path).handle(make_delivery(world_of({AUDIO: MP3}), results=[one(AUDIO)]))
+    assert stored(tmp_path) == {}
 
 
 async def test_low_disk_stops_archives_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

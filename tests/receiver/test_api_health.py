@@ -15,20 +15,26 @@ def api() -> Api:
     return make_api()
 
 
-def check(health: Health) -> Check:
+def check(health: Health, *, vital: bool = False) -> Check:
     async def look() -> Finding:
         return Finding("disk", health, "Free some space.")
 
-    return look
+    return Check("disk", look, vital)
 
 
-async def broken() -> Finding:
-    raise RuntimeError("hunter2")
+def broken(*, vital: bool = False) -> Check:
+    async def look() -> Finding:
+        raise RuntimeError("hunter2")
+
+    return Check("broken", look, vital)
 
 
-async def hanging() -> Finding:
-    found: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
-    return await found
+def hanging(*, vital: bool = False) -> Check:
+    async def look() -> Finding:
+        found: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+        return await found
+
+    return Check("hanging", look, vital)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -37,16 +43,19 @@ async def hanging() -> Finding:
     [
         ([], 200, "ok"),
         ([check(Health.OK), check(Health.WARN)], 200, "warn"),
-        ([check(Health.FAIL), check(Health.WARN)], 503, "fail"),
-        ([check(Health.OK), broken], 503, "fail"),
-        ([hanging], 503, "fail"),
+        ([check(Health.FAIL, vital=True), check(Health.WARN)], 503, "fail"),
+        ([check(Health.OK), broken(vital=True)], 503, "fail"),
+        ([hanging(vital=True)], 503, "fail"),
+        ([check(Health.OK, vital=True), check(Health.FAIL)], 200, "warn"),
+        ([check(Health.OK, vital=True), broken()], 200, "warn"),
+        ([check(Health.OK, vital=True), hanging()], 200, "warn"),
     ],
-    ids=["none", "warn", "fail", "broken", "hanging"],
+    ids=["none", "warn", "fail", "broken", "hanging", "other fails", "other broken", "other hangs"],
 )
 async def test_anyone_learns_the_health_but_no_details(
     api: Api, path: str, checks: list[Check], status: int, word: str
 ) -> None:
-    api.parts = replace(api.parts, alive=checks, ready=checks, check_time=0.0)
+    api.parts = replace(api.parts, alive=checks, ready=checks, check_time=0.01)
 
     for headers in ([], APP, [("authorization", "Bearer wrong")]):
         answered = await api.get(path, headers=headers)
@@ -55,7 +64,7 @@ async def test_anyone_learns_the_health_but_no_details(
 
 
 async def test_admin_learns_what_is_wrong(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    api.parts = replace(api.parts, alive=[check(Health.WARN), broken], ready=[check(Health.OK)])
+    api.parts = replace(api.parts, alive=[check(Health.WARN), broken(vital=True)], ready=[check(Health.OK)])
 
     alive, ready = await api.get("/healthz"), await api.get("/readyz")
 
@@ -81,7 +90,19 @@ async def test_many_questions_are_one_look(api: Api) -> None:
         looks += 1
         return Finding("count")
 
-    api.parts = replace(api.parts, alive=[count])
+    api.parts = replace(api.parts, alive=[Check("count", count)])
     app = application(routes(api.parts))
     answers = await asyncio.gather(*(ask(app, Ask("/healthz")) for _ in range(20)))
     assert ({answer.status for answer in answers}, looks) == ({200}, 1)
+
+
+async def test_readiness_does_not_wait_for_a_slow_check_of_health(api: Api) -> None:
+    api.parts = replace(api.parts, alive=[hanging()], ready=[check(Health.OK)])
+    app = application(routes(api.parts))
+    alive = asyncio.create_task(ask(app, Ask("/healthz")))
+    try:
+        async with asyncio.timeout(2):
+            answered = await ask(app, Ask("/readyz"))
+        assert (answered.status, alive.done()) == (200, False)
+    finally:
+        alive.cancel()

@@ -88,6 +88,16 @@ async def test_a_cancelled_attempt_is_given_back_untried(tools: Tools) -> None:
     assert await task == Released()
 
 
+async def test_something_cancelled_inside_a_handler_is_a_failure_like_others(tools: Tools) -> None:
+    assert type(await attempt(claim(), Doing(does=asyncio.CancelledError()), tools)) is Again
+
+
+def test_a_probe_that_meets_a_dead_link_resumes_its_handler(tools: Tools) -> None:
+    ended = settle(claim(probe=True), Doing(), LinkDead("404"), tools)
+    assert isinstance(ended, Again)
+    assert (ended.stale, ended.resumed is not None) == (True, True)
+
+
 def test_retry_after_is_honoured(tools: Tools) -> None:
     outcome = TemporaryFailure("busy", retry_after=timedelta(minutes=7))
     assert settle(claim(), Doing(), outcome, tools) == Again(timedelta(minutes=7), "busy")

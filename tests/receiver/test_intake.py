@@ -151,6 +151,24 @@ async def test_a_body_over_the_limit_is_recorded_and_the_provider_asked(door: Ki
     assert stored.ask_at == door.clock()
 
 
+async def test_the_same_body_over_the_limit_is_told_once(door: Kit) -> None:
+    submission = await door.expect(task_id="task-1")
+    for _ in range(3):
+        await door.intake.too_large(submission.id, 5000)
+    assert await door.types() == ["callback.unrecognised"]
+
+
+async def test_a_body_over_the_limit_is_recorded_also_for_a_stranger(door: Kit) -> None:
+    await door.intake.too_large("sub_" + "ab" * 16, 5000)
+    assert await door.types() == ["callback.unrecognised"]
+
+
+async def test_what_comes_through_a_simulated_standing_url_is_a_rehearsal(door: Kit) -> None:
+    standing = await door.expect(standing=True, simulated=True)
+    await door.intake.receive(standing.id, {}, callback())
+    assert [event.via for event in await door.events()] == [Via.SIMULATED]
+
+
 async def test_a_simulated_submission_makes_simulated_events(door: Kit) -> None:
     submission = await door.expect(simulated=True)
     await door.intake.receive(submission.id, {}, callback())

@@ -129,6 +129,55 @@ async def test_a_half_complete_is_asked_for_at_once_and_goes_out_partial_at_the_
     assert (event.type, event.partial) == ("music.complete", True)
 
 
+async def test_a_lost_sibling_is_found_again(house: Kit) -> None:
+    await house.expect(task_id="task-1", stage=Stage.LOST, ask_at=None)
+    await house.expect(task_id="task-1")
+    asking, _ = reconciler(house, record("SUCCESS"))
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+    assert await house.types() == ["music.complete"] * 2
+
+
+async def test_before_the_deadline_a_submission_without_a_task_id_only_waits(house: Kit) -> None:
+    submission = await house.expect(stage=Stage.SENDING, ask_at=house.clock())
+    asking, http = reconciler(house, record("SUCCESS"))
+    await asking.reconcile()
+    stored = await now(house, submission)
+    assert (stored.stage, http.sent) == (Stage.SENDING, [])
+    assert stored.ask_at == house.clock() + asking.pace
+
+
+async def test_a_provider_that_is_missing_for_one_start_loses_nothing(house: Kit) -> None:
+    submission = await house.expect(task_id="task-1")
+    asking, http = reconciler(house, record("SUCCESS"))
+    without = replace(asking, providers={}, intake=replace(house.intake, providers={}))
+    house.clock.forward(minutes=5)
+    await without.reconcile()
+    assert ((await now(house, submission)).stage, http.sent) == (Stage.ACCEPTED, [])
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+    assert (await now(house, submission)).stage is Stage.COMPLETE
+
+
+async def test_after_a_long_downtime_one_missing_answer_is_not_the_end(house: Kit) -> None:
+    submission = await house.expect(task_id="task-1")
+    asking, _ = reconciler(house, Unreachable("no network yet"), record("SUCCESS"))
+    house.clock.forward(days=3)
+    await asking.reconcile()
+    assert (await now(house, submission)).stage is Stage.ACCEPTED
+    house.clock.forward(minutes=1)
+    await asking.reconcile()
+    assert (await now(house, submission)).stage is Stage.COMPLETE
+
+
+async def test_a_rehearsal_costs_no_status_call(house: Kit) -> None:
+    await house.expect(task_id="task-1", simulated=True)
+    asking, http = reconciler(house, record("SUCCESS"))
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+    assert http.sent == []
+
+
 async def test_submissions_that_waited_out_a_downtime_are_asked_for_in_batches(house: Kit) -> None:
     for number in range(25):
         await house.expect(task_id=f"task-{number}")

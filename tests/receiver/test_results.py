@@ -1,3 +1,5 @@
+import pytest
+
 from receiver.events import File, Result
 from receiver.results import merge, new_files
 from tests.support.stages import track
@@ -37,6 +39,37 @@ def test_results_known_by_position_give_way_to_named_ones() -> None:
 def test_positions_stay_where_nothing_is_named() -> None:
     merged = merge((Result(id="1"),), (Result(id="1", title="One"), Result(id="2")))
     assert [(result.id, result.title) for result in merged] == [("1", "One"), ("2", None)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "merged"),
+    [
+        (["a", "b"], ["1", "2"], ["a", "b"]),
+        (["a"], ["1", "2"], ["a", "2"]),
+        (["a", "b"], ["2"], ["a", "b"]),
+        (["a", "b"], ["a", "2"], ["a", "b"]),
+        (["a", "2"], ["1", "2"], ["a", "2"]),
+        (["2", "1"], ["1"], ["2", "1"]),
+        (["a"], ["0"], ["a", "0"]),
+        (["a"], ["²"], ["a", "²"]),
+        ([], ["1", "2"], ["1", "2"]),
+    ],
+    ids=lambda names: "".join(names) or "none",
+)
+def test_results_without_names_are_the_named_ones_in_their_order(
+    old: list[str], new: list[str], merged: list[str]
+) -> None:
+    found = merge(tuple(track(name) for name in old), tuple(track(name) for name in new))
+    assert [result.id for result in found] == merged
+
+
+def test_a_final_report_without_names_adds_to_the_tracks_that_were_named_before() -> None:
+    old = (track("a", "https://old.example/a"), track("b", "https://old.example/b"))
+    new = (track("1", "https://new.example/a"), track("2", "https://new.example/b"))
+    assert [result.files[0].urls for result in merge(old, new)] == [
+        ("https://new.example/a", "https://old.example/a"),
+        ("https://new.example/b", "https://old.example/b"),
+    ]
 
 
 def test_only_files_that_were_not_there_are_new() -> None:

@@ -125,7 +125,7 @@ def test_half_goes_out_partial_at_the_deadline() -> None:
 def test_half_without_a_task_id_goes_out_partial_at_the_deadline() -> None:
     nameless = Report(stage=Stage.COMPLETE, results=(track("a"), track("b", None)))
     held, _ = after(nameless, start=submission(task_id=None))
-    change = expired(held, moment(Via.STATUS, LATER))
+    change = expired(held, moment(Via.STATUS, LATER), look_again=SOON)
     assert [(event.type, event.partial) for event in change.events] == [("music.complete", True)]
 
 
@@ -246,7 +246,7 @@ def test_the_same_unrecognised_body_is_told_once() -> None:
 
 
 def test_a_body_over_the_limit_is_recorded_and_asked_for() -> None:
-    change = too_large(submission(), 9_000_000, 8_388_608, moment())
+    change = too_large(submission(), "its body is too large", moment())
     assert (types(change), change.submission.ask_at) == (["callback.unrecognised"], NOON)
 
 
@@ -276,14 +276,112 @@ def test_what_nobody_answers_for_is_lost_in_the_end() -> None:
 
 
 def test_without_a_task_id_the_deadline_is_the_end() -> None:
-    change = expired(submission(Stage.UNKNOWN, None), moment(Via.STATUS, LATER))
+    change = expired(submission(Stage.UNKNOWN, None), moment(Via.STATUS, LATER), look_again=SOON)
     assert (change.submission.stage, types(change)) == (Stage.LOST, ["submission.lost"])
 
 
 def test_a_finished_submission_is_not_lost_by_its_deadline() -> None:
     done, _ = after(complete())
-    change = expired(replace(done, ask_at=LATER), moment(Via.STATUS, LATER))
+    change = expired(replace(done, ask_at=LATER), moment(Via.STATUS, LATER), look_again=SOON)
     assert (change.submission.stage, types(change)) == (Stage.COMPLETE, [])
+
+
+def test_before_the_deadline_nobody_is_lost() -> None:
+    change = expired(submission(Stage.ACCEPTED, None), moment(Via.STATUS), look_again=SOON)
+    assert (change.submission.stage, change.submission.ask_at, types(change)) == (Stage.ACCEPTED, NOON + SOON, [])
+
+
+def test_a_reply_that_is_still_out_keeps_a_short_deadline_waiting() -> None:
+    hasty = replace(submission(Stage.SENDING, None), deadline_at=NOON + timedelta(seconds=1))
+    change = expired(hasty, moment(Via.STATUS, NOON + SOON), look_again=SOON)
+    assert (change.submission.stage, types(change)) == (Stage.SENDING, [])
+    change = expired(hasty, moment(Via.STATUS, NOON + timedelta(minutes=3)), look_again=SOON)
+    assert (change.submission.stage, types(change)) == (Stage.LOST, ["submission.lost"])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stage", "asked"),
+    [
+        (Stage.ACCEPTED, Stage.ACCEPTED, True),
+        (Stage.REJECTED, Stage.REJECTED, False),
+        (Stage.UNKNOWN, Stage.LOST, False),
+    ],
+)
+def test_a_reply_to_what_was_given_up_brings_it_back(verdict: Stage, stage: Stage, asked: bool) -> None:
+    gone = replace(submission(Stage.LOST, None), ask_at=None)
+    change = replied(gone, Report(stage=verdict, task_id="task-1"), moment())
+    assert (change.submission.stage, change.submission.ask_at is not None) == (stage, asked)
+
+
+def test_a_refused_reply_does_not_undo_a_half_song() -> None:
+    held, _ = after(replace(half(), task_id=None), start=submission(Stage.SENDING, None))
+    change = replied(held, Report(stage=Stage.REJECTED), moment())
+    assert (change.submission.held, change.submission.ask_at, types(change)) == ("half", DEADLINE, [])
+
+
+@pytest.mark.parametrize("early", [text(), first()], ids=["text", "first"])
+def test_complete_wins_over_failed_where_the_status_is_behind(early: Report) -> None:
+    held, _ = after(failed(), complete())
+    change = answered(held, early, moment(Via.STATUS), ask_again=SOON)
+    assert (change.submission.stage, types(change)) == (Stage.COMPLETE, ["music.complete"])
+
+
+def test_a_conflict_that_nobody_can_settle_is_won_by_the_song() -> None:
+    held, _ = after(failed(), complete())
+    change = expired(held, moment(Via.STATUS), look_again=SOON)
+    assert (change.submission.stage, change.submission.partial, types(change)) == (
+        Stage.COMPLETE,
+        False,
+        ["music.complete"],
+    )
+
+
+def test_a_half_song_on_a_url_made_ahead_goes_out_at_its_deadline() -> None:
+    ahead = replace(submission(task_id=None), deadline_at=None, ask_at=None)
+    held, _ = after(replace(half(), task_id=None), start=ahead)
+    assert held.ask_at == held.deadline_at == NOON + timedelta(minutes=5)
+    change = expired(held, moment(Via.STATUS, LATER), look_again=SOON)
+    assert [(event.type, event.partial) for event in change.events] == [("music.complete", True)]
+
+
+def test_a_word_nobody_knows_still_starts_the_clock() -> None:
+    ahead = replace(submission(), deadline_at=None, ask_at=None)
+    state, events = after(pending(), start=ahead)
+    assert (state.ask_at, events) == (NOON + timedelta(minutes=5), [])
+
+
+def test_files_of_a_pending_answer_are_told_too() -> None:
+    held, _ = after(half())
+    rest = Report(stage=None, task_id="task-1", results=(track("b"),))
+    whole = answered(held, rest, moment(Via.STATUS), ask_again=SOON)
+    assert [(event.type, event.partial) for event in whole.events] == [("music.complete", False)]
+    partial = answered(held, None, moment(Via.STATUS, LATER), ask_again=SOON).submission
+    updated = answered(partial, rest, moment(Via.STATUS, LATER), ask_again=SOON)
+    assert (types(updated), updated.submission.partial) == (["music.updated"], False)
+
+
+def test_a_rehearsal_is_never_asked_for() -> None:
+    rehearsal = replace(submission(), simulated=True, ask_at=None)
+    for report in (half(), failed()):
+        state, _ = after(report, complete(), start=rehearsal)
+        assert state.ask_at is None
+    held, _ = after(half(), start=rehearsal)
+    assert held.ask_at == DEADLINE
+
+
+@given(st.lists(st.sampled_from(["text", "first", "half", "complete", "failed", "pending", "reply"]), max_size=8))
+def test_what_is_not_settled_is_always_asked_for_some_day(steps: list[str]) -> None:
+    reports = {"text": text(), "first": first(), "half": half(), "complete": complete(), "failed": failed()}
+    for task_id in (None, "task-1"):
+        state = replace(submission(Stage.SENDING, None), ask_at=None, deadline_at=None)
+        for step in steps:
+            if step == "reply":
+                state = replied(state, Report(stage=Stage.ACCEPTED, task_id=task_id), moment()).submission
+            else:
+                report = replace(reports.get(step, pending()), task_id=task_id)
+                state = reported(state, report, moment()).submission
+        settled = state.stage in {Stage.COMPLETE, Stage.FAILED} and not state.held
+        assert settled == (state.ask_at is None) or not steps
 
 
 @given(st.lists(st.sampled_from(["text", "first", "half", "complete", "failed", "status", "no answer"]), max_size=12))

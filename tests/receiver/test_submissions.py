@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -123,7 +124,7 @@ async def test_nothing_is_sent_that_could_not_be_stored(base: Kit, monkeypatch: 
         raise StoreUnavailable("the disk is full")
 
     made = house(base)
-    monkeypatch.setattr(base.store, "change", full)
+    monkeypatch.setattr(base.store, "add", full)
     assert (await made.post()).status == 503
     assert made.http.sent == []
 
@@ -284,17 +285,14 @@ async def test_a_callback_before_the_reply_is_kept(base: Kit) -> None:
 async def test_the_client_gets_its_answer_although_the_reply_cannot_be_recorded(
     base: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = house(base)
-    change, calls = base.store.change, 0
+    made, change = house(base), base.store.change
 
-    async def second_fails(*args: Any) -> Submission | None:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
+    async def full(subject: str | Submission, *rest: Any) -> Submission | None:
+        if isinstance(subject, str):
             raise StoreUnavailable("the disk is full")
-        return await change(*args)
+        return await change(subject, *rest)
 
-    monkeypatch.setattr(base.store, "change", second_fails)
+    monkeypatch.setattr(base.store, "change", full)
     answered = await made.post()
     assert (answered.status, answered.body) == (200, ACCEPTED)
     assert (await made.stored(answered)).stage is Stage.SENDING
@@ -333,3 +331,67 @@ async def test_a_provider_that_is_not_there_rejects_at_once(base: Kit) -> None:
     await real.close()
     assert (answered.status, (await made.stored(answered)).stage) == (502, Stage.REJECTED)
     assert "Nothing was sent" in answered.json()["detail"]
+
+
+async def test_what_is_under_way_at_the_end_is_recorded_and_answered(base: Kit) -> None:
+    async with serve(hang()) as peer:
+        real = Http()
+        made = house(base)
+        made.gateway = replace(
+            made.gateway, http=real, providers={"suno": sunoapi(peer.url)}, grace=timedelta(milliseconds=20)
+        )
+        running = asyncio.create_task(made.gateway.run())
+        asking = asyncio.create_task(made.post())
+        await peer.arrived.wait()
+        made.gateway.stop()
+        answered = await asking
+        await running
+        await real.close()
+    assert (answered.status, (await made.stored(answered)).stage) == (504, Stage.UNKNOWN)
+    assert "do not send it again" in answered.json()["detail"]
+
+
+async def test_a_request_that_is_cancelled_leaves_its_outcome_on_record(base: Kit) -> None:
+    made, go_on, begun = house(base), asyncio.Event(), asyncio.Event()
+    original = made.http.request
+
+    async def slow(*args: Any, **kwargs: Any) -> Answer:
+        begun.set()
+        await go_on.wait()
+        return await original(*args, **kwargs)
+
+    made.http.request = slow  # type: ignore[method-assign]  # waits for the test
+    asking = asyncio.create_task(made.post())
+    await begun.wait()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    go_on.set()
+    made.gateway.stop()
+    await made.gateway.run()
+    assert await base.types() == ["submission.accepted"]
+
+
+async def test_a_made_task_is_answered_although_it_cannot_be_stored(base: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*args: Any) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    made = house(base)
+    monkeypatch.setattr(base.store, "change", full)
+    answered = await made.post("/suno/api/v9/new", body=b'{"x":1}')
+    assert (answered.status, answered.body) == (200, ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("method", "failure", "status", "said"),
+    [
+        ("POST", Unreachable("it hung up"), 504, "look there before you send it again"),
+        ("POST", NotSent("it refused"), 502, "Nothing was sent"),
+        ("GET", Unreachable("it hung up"), 504, "Try again"),
+    ],
+)
+async def test_what_passed_without_an_answer_is_told_with_care(
+    base: Kit, method: str, failure: Exception, status: int, said: str
+) -> None:
+    answered = await house(base, failure).post("/suno/api/v9/new", body=b'{"x":1}', method=method)
+    assert answered.status == status
+    assert said in answered.json()["detail"]

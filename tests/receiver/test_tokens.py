@@ -62,10 +62,33 @@ def test_a_files_id_is_the_same_every_time_and_no_other_files() -> None:
     assert len(set(idents)) == len(names)
 
 
-@pytest.mark.parametrize("slash", ["/", "\\/"], ids=["plain", "as JSON may write it"])
+@pytest.mark.parametrize(
+    "slash",
+    ["/", "\\/", "\\\\\\/", "\\" * 7 + "/", "\\u002f", "\\\\u002F", "%2F", "%252f"],
+    ids=[
+        "plain",
+        "as JSON may write it",
+        "JSON in JSON",
+        "JSON in JSON in JSON",
+        "by number",
+        "by number in JSON",
+        "quoted",
+        "quoted twice",
+    ],
+)
 def test_callback_urls_are_made_useless_in_text(slash: str) -> None:
     token = Signer(["secret"]).mint(Scope.CALLBACK, IDENT)
     text = f'{{"callbackUrl":"https:{slash}{slash}me.example{slash}callbacks{slash}{token}","n":1}}'
     redacted = redact_tokens(text)
     assert token not in redacted
     assert redacted.endswith('","n":1}')
+
+
+def test_text_without_a_callback_url_stays_as_it_is() -> None:
+    text = '{"callbackType":"complete","msg":"see /callbacks/ and callbacks/short","id":"%s"}' % ("x" * 43)
+    assert redact_tokens(text) == text
+
+
+def test_a_million_backslashes_are_no_burden() -> None:
+    text = "/callbacks" + "\\" * 1_000_000
+    assert redact_tokens(text) == text

@@ -14,7 +14,7 @@ from receiver.events import Event, Stage
 from receiver.handler import Delivery, Handler, Receipt, TargetFailure, TemporaryFailure
 from receiver.routing import Globs, Match, Plan, Route, Step
 from receiver.stages import Report, reported
-from receiver.store.base import HandlerState
+from receiver.store.base import Claim, Ended, HandlerState
 from receiver.worker import Worker
 from tests.support.kit import Kit, kit
 from tests.support.stages import NOON, complete, first, moment, text
@@ -246,6 +246,44 @@ async def test_the_loops_outlive_a_database_that_fails(house: Kit, monkeypatch: 
     async with running(worker):
         await happen(house, Stage.COMPLETE)
         await until(lambda: team.seen)
+
+
+async def test_an_outcome_that_could_not_be_written_is_written_later(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, end = recording(), house.store.end
+    worker = house.worker({"team": team})
+    worker.pause = 0.01
+    failures = iter([StoreUnavailable("disk full")] * 3)
+
+    async def failing(claim: Claim, ended: Ended) -> bool:
+        if error := next(failures, None):
+            raise error
+        return await end(claim, ended)
+
+    monkeypatch.setattr(house.store, "end", failing)
+    async with running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+    assert (await house.states(), len(team.seen)) == ([("team", "delivered")], 1)
+
+
+async def test_a_clock_that_jumps_does_not_run_an_attempt_twice(house: Kit) -> None:
+    go_on = asyncio.Event()
+
+    async def wait(delivery: Delivery) -> None:
+        await go_on.wait()
+
+    team, mail = recording(wait), recording()
+    async with running(house.worker({"team": team, "mail": mail})):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen and mail.seen)
+        house.clock.forward(hours=1)
+        await happen(house, Stage.COMPLETE)
+        await until_due(house, lambda: len(mail.seen) == 2)
+        go_on.set()
+        await until(lambda: len(team.seen) == 2)
+    assert len({delivery.id for delivery in team.seen}) == 2
 
 
 async def test_a_lost_lease_writes_nothing(house: Kit) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from receiver.events import Event
 from receiver.routing import Plan
-from receiver.store.base import DeliveryRow
 from receiver.store.sqlite.order import place, settle, supersede
-from receiver.store.sqlite.rows import clean, length, read_delivery, to_json
+from receiver.store.sqlite.rows import clean, length, to_json
 from receiver.store.sqlite.writer import Turn
 
 Plans = Sequence[tuple[Event, Sequence[Plan]]]
@@ -121,13 +120,17 @@ async def replay(turn: Turn, wanted: Replay) -> bool:
     if not events or await turn.rows(had, (events[0]["id"], wanted.plan.handler)):
         return False
     await turn.many(_ADD, [_born(turn.now, events[0], wanted.plan, wanted.delivery_id)])
-    if not wanted.plan.needs:
-        await place(turn, {wanted.delivery_id: turn.now})
-    await settle(turn, [wanted.delivery_id])
+    await _bring_in(turn, [wanted.delivery_id])
     return True
 
 
-async def redeliver(turn: Turn, wanted: Redelivery) -> DeliveryRow | None:
+async def set_aside(turn: Turn, event_ids: list[str]) -> None:
+    """Events that can't be read leave the outbox: nobody could be told of them, and the next ones have to go."""
+    await turn.rows(_ROUTED, (turn.now, to_json(event_ids)))
+
+
+async def redeliver(turn: Turn, wanted: Redelivery) -> sqlite3.Row | None:
+    """Asked for by a person: it goes out, also behind a later stage."""
     found = await turn.rows(_ONE, (clean(wanted.delivery_id),))
     if not found:
         return None
@@ -139,6 +142,6 @@ async def redeliver(turn: Turn, wanted: Redelivery) -> DeliveryRow | None:
         await turn.rows(_COPY, (wanted.new_id, turn.now, turn.now, row["id"]))
         due = wanted.new_id
     else:
-        return read_delivery(row)
+        return row
     await place(turn, {due: turn.now})
-    return read_delivery((await turn.rows(_ONE, (due,)))[0])
+    return (await turn.rows(_ONE, (due,)))[0]

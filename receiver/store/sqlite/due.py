@@ -31,7 +31,9 @@ SELECT names.handler,
 FROM names WHERE names.handler IS NOT NULL
 """
 # The start that has to leave the window before another attempt may begin.
-NTH_START = "SELECT started_at FROM attempts WHERE handler = ? ORDER BY started_at DESC LIMIT 1 OFFSET ?"
+NTH_START = """
+SELECT started_at FROM attempts WHERE handler = ? AND started_at <= ? ORDER BY started_at DESC LIMIT 1 OFFSET ?
+"""
 
 
 def open_handlers(rows: Iterable[sqlite3.Row], limits: Mapping[str, Limit] | None) -> dict[str, int]:

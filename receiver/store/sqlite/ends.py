@@ -114,10 +114,10 @@ async def _tell_handler(turn: Turn, item: End) -> bool:
             if not begun and claim.probe:
                 await postpone(turn, claim.handler, length(ended.probe_in))
             return claim.probe
-        case Again() if claim.probe:
+        case Again(resumed=None) if claim.probe:
             await postpone(turn, claim.handler, length(ended.delay))
             return bool(await turn.rows("SELECT 1 FROM handlers WHERE name = ?", (claim.handler,)))
-        case Delivered() | Dead() if claim.probe:
+        case Delivered() | Dead() | Again() if claim.probe:
             await resume(turn, Resume(claim.handler, ended.resumed))
     return False
 

@@ -3,27 +3,31 @@
 import base64
 import json
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from receiver.events import DeliveryState
 from receiver.store.base import Page, Query
 from receiver.store.sqlite.rows import clean, micros
 
-T = TypeVar("T")
-
 MOST = 500
 
 _BODY = "LEFT JOIN callbacks AS c ON c.id = e.callback_id"
-_EVENT = "e.seq, e.doc AS event, e.callback_id, c.body"
+_EVENT = "e.seq, e.id, e.doc AS event, e.callback_id, c.body"
 
-UNROUTED = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.routed_at IS NULL ORDER BY e.seq LIMIT ?"  # noqa: S608 - constants
+# Routes look at no body, and those of a whole batch may be large.
+UNROUTED = """
+SELECT e.id, e.doc AS event, e.callback_id, NULL AS body FROM events AS e
+WHERE e.routed_at IS NULL ORDER BY e.seq LIMIT ?
+"""
 ONE_EVENT = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.id = ?"  # noqa: S608 - constants
 UNDELIVERED = """
 SELECT d.* FROM deliveries AS d
 WHERE d.state IN ('waiting', 'pending', 'running', 'dead') AND d.created_at <= ?
-  AND d.handler IN (SELECT value FROM json_each(?)) ORDER BY d.created_at LIMIT ?
+  AND d.handler IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+    SELECT 1 FROM events AS e WHERE e.submission_id IS d.submission_id AND e.type = 'file.expiring'
+      AND json_extract(e.doc, '$.raw.delivery_id') = d.id)
+ORDER BY d.created_at LIMIT ?
 """
 COUNTS = """
 SELECT 'unrouted' AS what, count(*) AS count FROM events WHERE routed_at IS NULL
@@ -66,11 +70,11 @@ class Listing:
     key: tuple[str, ...]
     size: int
 
-    def page(self, rows: list[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> Page[T]:
+    def cut(self, rows: list[sqlite3.Row]) -> Page[sqlite3.Row]:
+        """The rows of this page; one more than these says that there is a next."""
         shown = rows[: self.size]
         more = len(rows) > self.size
-        cursor = write_cursor([shown[-1][name] for name in self.key]) if more else None
-        return Page([read(row) for row in shown], cursor)
+        return Page(shown, write_cursor([shown[-1][name] for name in self.key]) if more else None)
 
 
 def write_cursor(key: list[Any]) -> str:
@@ -126,6 +130,8 @@ def events_after(event_id: str | None, query: Query) -> Listing:
     _common(chosen, query, "e.search", "e.received_at")
     if event_id is not None:
         chosen.add("e.seq > coalesce((SELECT seq FROM events WHERE id = ?), 0)", event_id)
+    if query.cursor:
+        chosen.add("e.seq > ?", *read_cursor(query.cursor, (int,)))
     return _listing(
         query,
         f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE {chosen.where} ORDER BY e.seq LIMIT ?",  # noqa: S608 - conditions are ours, values are bound

@@ -95,25 +95,26 @@ async def settle(turn: Turn, moved: Iterable[str]) -> None:
     while ids:
         given = (to_json(ids),)
         freed = [row["id"] for row in await turn.rows(_FREED, given)]
-        ready, stopped = _sort_needs(await turn.rows(_NEEDS, given))
+        ready, revived, stopped = _sort_needs(await turn.rows(_NEEDS, given))
         # A handler that declares `edits` would run once more here for a receipt that came after all.
-        await place(turn, dict.fromkeys([*freed, *ready], turn.now))
+        await place(turn, dict.fromkeys([*freed, *ready, *revived], turn.now))
+        # A stage that comes back must not follow a later one.
+        over = await supersede(turn, revived, even_if_over=True) if revived else []
         if stopped:
             await discard(turn, stopped)
-        ids = stopped
+        ids = [*stopped, *over]
 
 
-def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str]]:
-    """Those that may go, and those that never will."""
-    ready = [row["id"] for row in rows if _is_ready(row)]
+def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str], list[str]]:
+    """Those that may go, those that may after all, and those that never will."""
+    ready = [row["id"] for row in rows if row["state"] == "waiting" and _is_ready(row)]
+    revived = [row["id"] for row in rows if row["state"] == "discarded" and row["delivered"] == row["total"]]
     stopped = [row["id"] for row in rows if row["state"] == "waiting" and row["stop"] and _is_lost(row)]
-    return ready, stopped
+    return ready, revived, stopped
 
 
 def _is_ready(row: sqlite3.Row) -> bool:
-    if row["delivered"] == row["total"]:
-        return True
-    return row["state"] == "waiting" and not row["stop"] and row["open"] == 0
+    return bool(row["delivered"] == row["total"] or (not row["stop"] and row["open"] == 0))
 
 
 def _is_lost(row: sqlite3.Row) -> bool:

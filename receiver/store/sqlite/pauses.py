@@ -12,6 +12,7 @@ _BEGIN = """
 INSERT INTO handlers (name, paused_at, reason, probe_at, probes) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING name
 """
+_TELL = "UPDATE handlers SET told = 1 WHERE name = ? AND NOT told RETURNING name"
 _HOLD = """
 UPDATE deliveries SET state = 'waiting', waiting_for = 'pause', due_at = NULL WHERE handler = ? AND state = 'pending'
 """
@@ -33,14 +34,16 @@ class Resume:
 
 
 async def pause(turn: Turn, wanted: Pause) -> bool:
-    """False where it was paused before: the first reason stays, and no second event goes out."""
+    """False where it was paused before: the first reason stays. Of the events the first one goes out, once a pause."""
     state = wanted.state
     paused_at = turn.now if state.paused_at is None else micros(state.paused_at)
     row = (clean(state.name), paused_at, clean_or_none(state.reason), micros_or_none(state.probe_at), state.probes)
-    if not await turn.rows(_BEGIN, row):
+    begun = bool(await turn.rows(_BEGIN, row))
+    if wanted.event and await turn.rows(_TELL, (clean(state.name),)):
+        await add_events(turn, [wanted.event])
+    if not begun:
         return False
     await turn.rows(_HOLD, (state.name,))
-    await add_events(turn, [wanted.event] if wanted.event else [])
     # Whoever sleeps until the next delivery is due has to wake for the probe.
     turn.rings.add(Ring.DELIVERIES)
     return True

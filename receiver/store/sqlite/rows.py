@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json
 
+from receiver.errors import StoreUnavailable
 from receiver.events import EVENT, OWN_KINDS, SUBMISSION, DeliveryState, Event, Result, Submission
-from receiver.handler import RECEIPT, Receipt
+from receiver.handler import RECEIPT
 from receiver.store.base import DeliveryRow, WaitReason
 from receiver.tokens import redact_tokens
 
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+# Far above what providers send, and far below what the parsers of JSON give up on.
+MOST_LEVELS = 100
 
 # The order of stages at a handler; an `updated` adds its revision. `complete` stands above the `failed` it overrules.
 FAILED, COMPLETE, UPDATED = 3, 4, 5
@@ -57,11 +61,24 @@ def clean_or_none(text: str | None) -> str | None:
 
 
 def dump(adapter: TypeAdapter[T], value: T) -> str:
-    """JSON of a record, lone surrogates replaced."""
+    """JSON of a record, lone surrogates replaced. Raises ValueError where it could not be read back."""
     try:
-        return adapter.dump_json(value).decode()
+        text = adapter.dump_json(value).decode()
     except PydanticSerializationError:
-        return adapter.dump_json(adapter.validate_python(_scrub(adapter.dump_python(value)))).decode()
+        text = adapter.dump_json(adapter.validate_python(_scrub(adapter.dump_python(value)))).decode()
+    if _may_be_deep(text):
+        adapter.validate_json(text)
+    return text
+
+
+def load(adapter: TypeAdapter[T], text: str, ident: str) -> T:
+    """The record again. Raises StoreUnavailable, which names no value: a word of a newer version, or a damaged row."""
+    try:
+        return adapter.validate_json(text)
+    except (ValueError, RecursionError):
+        raise StoreUnavailable(
+            f"What is stored of {ident} can't be read by this version: run the version that wrote it."
+        ) from None
 
 
 def _scrub(value: Any) -> Any:
@@ -97,8 +114,11 @@ def submission_row(submission: Submission) -> tuple[Any, ...]:
 
 
 def read_submission(row: sqlite3.Row) -> Submission:
-    """From the columns `submission` (the document) and `ask_at`, which is set without the document."""
-    submission = SUBMISSION.validate_json(row["submission"])
+    """From the columns `submission` (the document) and `ask_at`, which is set without the document.
+
+    `id` says whose row it is. Raises StoreUnavailable.
+    """
+    submission = load(SUBMISSION, row["submission"], row["id"])
     ask_at = moment_or_none(row["ask_at"])
     return submission if submission.ask_at == ask_at else replace(submission, ask_at=ask_at)
 
@@ -119,8 +139,11 @@ def fact(event: Event, place: int | None) -> str | None:
     return f"{stage}:{place - UPDATED}" if stage == "updated" else stage
 
 
-def event_row(event: Event, revision: int, callback_id: str | None) -> tuple[Any, ...]:
-    """The columns of `events`, from `id` to `doc`. With a callback the raw body is not kept a second time."""
+def event_row(event: Event, revision: int, callback_id: str | None, once: str | None = None) -> tuple[Any, ...]:
+    """The columns of `events`, from `id` to `doc`. With a callback its `raw` is read from there.
+
+    `once` makes a fact of what is none: the submission has one event of this name.
+    """
     place = rank(event, revision)
     words = (event.id, event.task_id, event.operation)
     return (
@@ -128,7 +151,7 @@ def event_row(event: Event, revision: int, callback_id: str | None) -> tuple[Any
         event.type,
         event.level,
         event.submission_id,
-        fact(event, place),
+        once or fact(event, place),
         place,
         event.provider,
         event.client,
@@ -136,13 +159,13 @@ def event_row(event: Event, revision: int, callback_id: str | None) -> tuple[Any
         micros(event.received_at),
         callback_id,
         search_text(words, event.results),
-        dump(EVENT, event if callback_id is None else replace(event, raw=None)),
+        dump(EVENT, event),
     )
 
 
 def read_event(row: sqlite3.Row) -> Event:
-    """From the columns `event` (the document), `callback_id` and `body`."""
-    event = EVENT.validate_json(row["event"])
+    """From the columns `id`, `event` (the document), `callback_id` and `body`. Raises StoreUnavailable."""
+    event = load(EVENT, row["event"], row["id"])
     if row["callback_id"] is None or row["body"] is None:
         return event
     return replace(event, raw=read_raw(row["body"]))
@@ -152,16 +175,30 @@ def read_raw(body: bytes) -> Any:
     """A body as it may be shown: JSON where it is, else text; our callback URLs made useless."""
     text = redact_tokens(body.decode("utf-8", "replace"))
     try:
-        return from_json(text, allow_inf_nan=False)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError:
         return text
+    return text if _may_be_deep(text) and _is_deep(value) else value
 
 
-def read_receipt(text: str | None) -> Receipt | None:
-    return None if text is None else RECEIPT.validate_json(text)
+def _may_be_deep(text: str) -> bool:
+    """Quickly no for nearly every text: what is deep has many brackets."""
+    return text.count("[") + text.count("{") > MOST_LEVELS
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        outer = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in outer for inner in (item.values() if isinstance(item, dict) else item)]
+        if not level:
+            return False
+    return True
 
 
 def read_delivery(row: sqlite3.Row) -> DeliveryRow:
+    """Raises StoreUnavailable."""
+    receipt = None if row["receipt"] is None else load(RECEIPT, row["receipt"], row["id"])
     return DeliveryRow(
         id=row["id"],
         event_id=row["event_id"],
@@ -173,7 +210,7 @@ def read_delivery(row: sqlite3.Row) -> DeliveryRow:
         attempts=row["attempts"],
         created_at=moment(row["created_at"]),
         due_at=moment_or_none(row["due_at"]),
-        receipt=read_receipt(row["receipt"]),
+        receipt=receipt,
         error=row["error"],
     )
 

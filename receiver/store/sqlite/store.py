@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from receiver.events import Event, Submission
 from receiver.handler import ArchivedFile
 from receiver.routing import Plan
-from receiver.stages import Decide
+from receiver.stages import Change, Decide
 from receiver.store.base import (
     Attempt,
     Bell,
@@ -26,7 +27,7 @@ from receiver.store.base import (
     StoredFile,
 )
 from receiver.store.bells import LocalBell
-from receiver.store.sqlite import claims, deliveries, due, ends, file, lists, notes, pauses, submissions
+from receiver.store.sqlite import claims, deliveries, due, ends, file, health, lists, loads, notes, pauses, submissions
 from receiver.store.sqlite.lookups import Lookups
 from receiver.store.sqlite.reader import Reader
 from receiver.store.sqlite.rows import (
@@ -40,19 +41,19 @@ from receiver.store.sqlite.rows import (
     read_submission,
     to_json,
 )
+from receiver.store.sqlite.unreadable import Unreadable
 from receiver.store.sqlite.writer import Ring, Turn, Writer, each
 
 # Ops are told apart by what they are, so each is made once.
-_CLAIM, _ABANDON = each(claims.claim), each(claims.abandon)
+_CLAIM, _ABANDON, _BURY = each(claims.claim), each(claims.abandon), each(claims.bury)
+_SET_ASIDE = each(deliveries.set_aside)
 _REPLAY, _REDELIVER = each(deliveries.replay), each(deliveries.redeliver)
 _PAUSE, _RESUME, _PROBE = each(pauses.pause), each(pauses.resume), each(pauses.probe)
 _SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.heartbeat)
 _EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
 
 _SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
-_BY_IDS = (
-    "SELECT id, created_at, doc AS submission, ask_at FROM submissions WHERE id IN (SELECT value FROM json_each(?))"
-)
+_BY_IDS = f"{_SUBMISSION} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _BY_TASK = f"{_SUBMISSION} WHERE task_id = ?1 AND (?2 IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC"
 
 
@@ -79,6 +80,7 @@ class SqliteStore:
         # Searches may take long: they have a connection of their own.
         self._searcher = Reader(connect, failed)
         self._lookups = Lookups(self._find)
+        self._unreadable = Unreadable()
 
     def _ring(self, ring: Ring) -> None:
         {Ring.OUTBOX: self.outbox, Ring.DELIVERIES: self.deliveries, Ring.ASKS: self.asks}[ring].ring()
@@ -117,6 +119,9 @@ class SqliteStore:
     ) -> Submission | None:
         return await self._writer.run(submissions.change, submissions.Wanted(subject, decide, callback))
 
+    async def add(self, submission: Submission) -> Submission:
+        return await self.change(submission, _as_it_is) or submission
+
     async def submission(self, submission_id: str) -> Submission | None:
         row = await self._lookups.get(clean(submission_id))
         return None if row is None else read_submission(row)
@@ -126,17 +131,24 @@ class SqliteStore:
 
     async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
         rows = await self._reader.rows(_BY_TASK, (clean(task_id), provider))
-        return [read_submission(row) for row in rows]
+        return self._unreadable.leave_out(rows, read_submission)
 
     async def due_asks(self, limit: int, hold: timedelta) -> list[Submission]:
-        return await self._writer.run(_DUE_ASKS, (limit, length(hold)))
+        rows = await self._writer.run(_DUE_ASKS, (limit, length(hold)))
+        return self._unreadable.leave_out(rows, read_submission)
 
     async def next_ask(self) -> datetime | None:
         rows = await self._reader.rows("SELECT min(ask_at) AS at FROM submissions WHERE ask_at IS NOT NULL")
         return moment_or_none(rows[0]["at"])
 
     async def unrouted(self, limit: int) -> list[Event]:
-        return [read_event(row) for row in await self._reader.rows(lists.UNROUTED, (limit,))]
+        while rows := await self._reader.rows(lists.UNROUTED, (limit,)):
+            found = self._unreadable.leave_out(rows, read_event)
+            if len(found) == len(rows):
+                return found
+            readable = {event.id for event in found}
+            await self._writer.run(_SET_ASIDE, [row["id"] for row in rows if row["id"] not in readable])
+        return []
 
     async def route(self, plans: Sequence[tuple[Event, Sequence[Plan]]]) -> None:
         await self._writer.run(deliveries.route, deliveries.Routing(plans, self._new_id))
@@ -144,8 +156,23 @@ class SqliteStore:
     async def emit(self, events: Sequence[Event]) -> None:
         await self._writer.run(_EMIT, events)
 
-    async def claim(self, owner: str, lease: timedelta, limits: Mapping[str, Limit], most: int) -> list[Claim]:
-        return await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), limits, most))
+    async def claim(
+        self,
+        owner: str,
+        lease: timedelta,
+        limits: Mapping[str, Limit],
+        most: int,
+        holding: Collection[str] = (),
+    ) -> list[Claim]:
+        ids = await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), limits, most, holding))
+        if not ids:
+            return []
+        rows = await self._reader.rows(loads.LEASED, (to_json(ids), owner))
+        found = await self._unreadable.leave_out_large(rows, loads.read_claim)
+        if len(found) < len(rows):
+            readable = {claim.id for claim in found}
+            await self._writer.run(_BURY, [row["id"] for row in rows if row["id"] not in readable])
+        return found
 
     async def heartbeat(self, claims: Sequence[Claim], lease: timedelta) -> None:
         await self._writer.run(_HEARTBEAT, notes.Beat(tuple(claims), length(lease)))
@@ -166,7 +193,7 @@ class SqliteStore:
     async def _after_rate(self, handler: str, due_at: int, limit: Limit | None) -> int:
         if limit is None or limit.rate is None:
             return due_at
-        rows = await self._reader.rows(due.NTH_START, (handler, limit.rate.count - 1))
+        rows = await self._reader.rows(due.NTH_START, (handler, micros(self.now()), limit.rate.count - 1))
         return due.after_rate(due_at, limit, rows[0]["started_at"] if rows else None)
 
     async def handlers(self) -> list[HandlerState]:
@@ -193,7 +220,8 @@ class SqliteStore:
 
     async def redeliver(self, delivery_id: str, *, again: bool = False, new_id: str = "") -> DeliveryRow | None:
         copy_id = new_id or self._new_id("dlv")
-        return await self._writer.run(_REDELIVER, deliveries.Redelivery(delivery_id, again, copy_id))
+        row = await self._writer.run(_REDELIVER, deliveries.Redelivery(delivery_id, again, copy_id))
+        return None if row is None else read_delivery(row)
 
     async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool:
         return await self._writer.run(_REPLAY, deliveries.Replay(event_id, plan, delivery_id))
@@ -212,20 +240,27 @@ class SqliteStore:
         await self._writer.run(notes.remember, notes.Memory(handler, submission_id, value))
 
     async def submissions(self, query: Query) -> Page[Submission]:
-        listing = lists.submissions(query)
-        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_submission)
+        page = await self._page(lists.submissions(query))
+        return Page(self._unreadable.leave_out(page.data, read_submission), page.next)
 
     async def events(self, query: Query) -> Page[Event]:
-        listing = lists.events(query)
-        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_event)
+        page = await self._page(lists.events(query))
+        return Page(await self._unreadable.leave_out_large(page.data, read_event), page.next)
 
     async def events_after(self, event_id: str | None, query: Query) -> list[Event]:
-        listing = lists.events_after(event_id, query)
-        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_event).data
+        page = await self._page(lists.events_after(event_id, query))
+        found = await self._unreadable.leave_out_large(page.data, read_event)
+        # Whoever follows asks for what comes behind the last one that it got.
+        if page.next and not found:
+            return await self.events_after(event_id, replace(query, cursor=page.next))
+        return found
 
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]:
-        listing = lists.deliveries(query)
-        return listing.page(await self._searcher.rows(listing.sql, listing.values), read_delivery)
+        page = await self._page(lists.deliveries(query))
+        return Page(self._unreadable.leave_out(page.data, read_delivery), page.next)
+
+    async def _page(self, listing: lists.Listing) -> Page[sqlite3.Row]:
+        return listing.cut(await self._searcher.rows(listing.sql, listing.values))
 
     async def delivery(self, delivery_id: str) -> DeliveryRow | None:
         rows = await self._reader.rows("SELECT * FROM deliveries WHERE id = ?", (clean(delivery_id),))
@@ -234,7 +269,7 @@ class SqliteStore:
     async def undelivered(self, handlers: Collection[str], age: timedelta, limit: int) -> list[DeliveryRow]:
         until = micros(self.now() - age)
         values = (until, json.dumps(sorted(handlers)), limit)
-        return [read_delivery(row) for row in await self._searcher.rows(lists.UNDELIVERED, values)]
+        return self._unreadable.leave_out(await self._searcher.rows(lists.UNDELIVERED, values), read_delivery)
 
     async def attempts(self, delivery_id: str) -> list[Attempt]:
         rows = await self._reader.rows(
@@ -252,8 +287,8 @@ class SqliteStore:
         ]
 
     async def event(self, event_id: str) -> Event | None:
-        rows = await self._reader.rows(lists.ONE_EVENT, (clean(event_id),))
-        return read_event(rows[0]) if rows else None
+        found = self._unreadable.leave_out(await self._reader.rows(lists.ONE_EVENT, (clean(event_id),)), read_event)
+        return found[0] if found else None
 
     async def file(self, file_id: str) -> StoredFile | None:
         rows = await self._reader.rows("SELECT * FROM files WHERE id = ?", (clean(file_id),))
@@ -265,6 +300,16 @@ class SqliteStore:
 
     async def counts(self) -> Mapping[str, int]:
         return lists.count_all(await self._searcher.rows(lists.COUNTS))
+
+    async def open_handlers(self) -> list[str]:
+        return [row["handler"] for row in await self._reader.rows(health.OPEN_HANDLERS)]
+
+    async def has_dead(self) -> bool:
+        return bool((await self._reader.rows(health.HAS_DEAD))[0]["found"])
+
+
+def _as_it_is(current: Submission, _: bool) -> Change:
+    return Change(submission=current)
 
 
 async def _check(turn: Turn, path: Path) -> None:

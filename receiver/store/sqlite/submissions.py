@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from receiver.errors import StoreUnavailable
 from receiver.events import OWN_KINDS, Event, Submission
 from receiver.stages import Change, Decide
 from receiver.store.base import Callback
@@ -14,7 +15,6 @@ from receiver.store.sqlite.rows import (
     clean,
     event_row,
     micros,
-    read_raw,
     read_submission,
     submission_row,
     to_json,
@@ -50,11 +50,8 @@ INSERT INTO events (id, type, level, submission_id, fact, rank, provider, client
                     search, doc)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_DUE = """
-UPDATE submissions SET ask_at = ? WHERE id IN (
-    SELECT id FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?
-) RETURNING id, doc AS submission, ask_at
-"""
+_DUE = "SELECT id, doc AS submission, ask_at FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?"
+_PUT_OFF = "UPDATE submissions SET ask_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +69,23 @@ class Wanted:
 
 @dataclass(slots=True)
 class _Account:
-    """A submission as this transaction sees it, with what is kept of its callbacks."""
+    """A submission as this transaction sees it, with what is kept of its callbacks; `row` is what it became here."""
 
     submission: Submission
     bodies: int = 0
     size: int = 0
     dropped: int = 0
     stored_ask_at: datetime | None = None
+    row: tuple[Any, ...] | None = None
     dirty: bool = False
 
 
 @dataclass(slots=True)
 class _Book:
-    """What one transaction has read and will write."""
+    """What one transaction has read and will write; `broken` are submissions that can't be read."""
 
     accounts: dict[str, _Account]
+    broken: dict[str, StoreUnavailable]
     kept: dict[tuple[str, str], str]
     fresh: list[tuple[Any, ...]] = field(default_factory=list)
     repeated: list[tuple[Any, ...]] = field(default_factory=list)
@@ -106,7 +105,13 @@ async def _open(turn: Turn, items: list[Wanted], digests: list[str]) -> _Book:
     wanted = {(item.id, digest) for item, digest in zip(items, digests, strict=True)}
     rows = await turn.rows(_LOAD, (to_json(list(wanted)),))
     kept = {(row["id"], row["sha256"]): row["kept"] for row in rows if row["kept"]}
-    return _Book({row["id"]: _read_account(row) for row in rows}, kept)
+    book = _Book({}, {}, kept)
+    for row in rows:
+        try:
+            book.accounts[row["id"]] = _read_account(row)
+        except StoreUnavailable as error:
+            book.broken[row["id"]] = error
+    return book
 
 
 def _read_account(row: sqlite3.Row) -> _Account:
@@ -115,6 +120,8 @@ def _read_account(row: sqlite3.Row) -> _Account:
 
 
 def _decide(book: _Book, item: Wanted, digest: str) -> Submission | Exception | None:
+    if item.id in book.broken:
+        return StoreUnavailable(*book.broken[item.id].args)
     account = book.accounts.get(item.id)
     if account is None:
         if isinstance(item.subject, str):
@@ -123,12 +130,14 @@ def _decide(book: _Book, item: Wanted, digest: str) -> Submission | Exception | 
     duplicate = (item.id, digest) in book.kept
     try:
         change = item.decide(account.submission, duplicate)
+        # Here, so that a record that can't be written fails as its decision would have.
+        row = account.row if change.submission == account.submission else submission_row(change.submission)
     except Exception as error:  # noqa: BLE001 - the callback is kept whatever becomes of it
         _keep(book, item, digest, "error")
         return error
     callback_id = _keep(book, item, digest, change.remark)
-    if change.submission != account.submission:
-        account.submission = change.submission
+    if row is not account.row:
+        account.submission, account.row = change.submission, row
         account.dirty = True
     book.events += [_event(event, change, item.callback, callback_id) for event in change.events]
     return change.submission
@@ -162,10 +171,9 @@ def _event(event: Event, change: Change, callback: Callback | None, callback_id:
     told_by_callback = callback is not None and (event.raw is None or event.kind not in OWN_KINDS)
     if not told_by_callback:
         return event_row(event, change.submission.revision, None)
-    if callback is not None and callback_id is None:
-        # Past the bounds the body is not kept, and the event must carry it itself.
-        event = replace(event, raw=read_raw(callback.body))
-    return event_row(event, change.submission.revision, callback_id)
+    # Past the bounds nothing may grow: of what was not kept, an alarm of each type goes out once.
+    once = event.type if callback_id is None and event.kind in OWN_KINDS else None
+    return event_row(replace(event, raw=None), change.submission.revision, callback_id, once)
 
 
 async def _write(turn: Turn, book: _Book) -> None:
@@ -181,7 +189,7 @@ async def _write(turn: Turn, book: _Book) -> None:
 
 
 def _account_row(account: _Account) -> tuple[Any, ...]:
-    return (*submission_row(account.submission), account.bodies, account.size, account.dropped)
+    return (*(account.row or submission_row(account.submission)), account.bodies, account.size, account.dropped)
 
 
 async def add_events(turn: Turn, events: Sequence[Event]) -> None:
@@ -191,12 +199,10 @@ async def add_events(turn: Turn, events: Sequence[Event]) -> None:
         turn.rings.add(Ring.OUTBOX)
 
 
-async def due_asks(turn: Turn, wanted: tuple[int, int]) -> list[Submission]:
-    """At most so many whose time has come, each put off by so many microseconds."""
+async def due_asks(turn: Turn, wanted: tuple[int, int]) -> list[sqlite3.Row]:
+    """At most so many whose time has come, as they were, each put off by so many microseconds."""
     limit, hold = wanted
-    before = "SELECT id, ask_at FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?"
-    order = {row["id"]: row["ask_at"] for row in await turn.rows(before, (turn.now, limit))}
-    if not order:
-        return []
-    rows = await turn.rows(_DUE, (turn.now + hold, turn.now, limit))
-    return [read_submission(row) for row in sorted(rows, key=lambda row: order[row["id"]])]
+    rows = await turn.rows(_DUE, (turn.now, limit))
+    if rows:
+        await turn.rows(_PUT_OFF, (turn.now + hold, to_json([row["id"] for row in rows])))
+    return rows

@@ -32,13 +32,25 @@ def test_json_is_read_as_providers_send_it(raw: bytes, value: object) -> None:
         (b'{"a":1}\n{"b"', "the body is not JSON: extra data, line 2 column 1"),
         (b"[" * 100_000, "the body is nested too deeply to be read"),
         (b"[" * 400 + b"]" * 400, "the body is nested too deeply to be read"),
+        (b"[" * 101 + b"]" * 101, "the body is nested too deeply to be read"),
+        (b'[{"b":0},' + b'{"a":[' * 50 + b"]}" * 50 + b"]", "the body is nested too deeply to be read"),
+        (b"\xef\xbb\xbf" + b"[" * 101 + b"]" * 101, "the body is nested too deeply to be read"),
     ],
-    ids=range(6),
+    ids=range(9),
 )
 def test_what_is_no_json_is_unrecognised(raw: bytes, message: str) -> None:
     with pytest.raises(Unrecognised) as caught:
         load(raw)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"[" * 100 + b"]" * 100, b"[" + b"[{}]," * 5000 + b"0]", b'{"a":"' + b"[{" * 500 + b'"}'],
+    ids=["as deep as can be", "wide", "brackets in a text"],
+)
+def test_only_depth_makes_a_body_too_deep(raw: bytes) -> None:
+    assert load(raw) == from_json(raw)
 
 
 def test_error_never_quotes_the_body() -> None:

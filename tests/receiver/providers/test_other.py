@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from pydantic import SecretStr
 
@@ -6,6 +8,8 @@ from receiver.providers.base import Operation
 from receiver.providers.sunoapi import SunoApi
 
 SUNO = SunoApi(type="sunoapi", api_key=SecretStr("key"))
+TOKEN = "x" * 43
+OURS = f"https://me.example/callbacks/{TOKEN}"
 OTHER = Operation(name="other", kind=Kind.OTHER, path="/api/v1/brand-new")
 
 
@@ -32,3 +36,29 @@ def test_unknown_result_keeps_its_data_and_its_files() -> None:
     (result,) = SUNO.parse_callback(OTHER, {}, body).results
     assert result.data == {"task_id": "t", "frames": 3}
     assert result.files == (File("video", "https://x.example/a.mp4"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("callbackUrl", OURS), ("callBackUrl", "https://app.example/hook"), ("callback_url", "https://app.example/hook"),
+        ("calBackUrl", "https://app.example/hook"), ("notify", OURS), ("notify", f" {OURS}\n"),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_callback_url_is_no_file_and_no_data(name: str, value: str) -> None:
+    body = {"code": 200, "data": {name: value, "video_url": "https://x.example/a.mp4", "frames": 3}}
+    (result,) = SUNO.parse_callback(OTHER, {}, json.dumps(body).encode()).results
+    assert result.files == (File("video", "https://x.example/a.mp4"),)
+    assert result.data == {"frames": 3}
+
+
+def test_token_deep_in_the_data_is_redacted() -> None:
+    data = {"param": json.dumps({"callBackUrl": OURS}), "request": [{"url": OURS, "n": 1.5}], "callbackUrls": None}
+    (result,) = SUNO.parse_callback(OTHER, {}, json.dumps({"code": 200, "data": data}).encode()).results
+    redacted = OURS.replace(TOKEN, "[redacted]")
+    assert result.data == {
+        "param": json.dumps({"callBackUrl": redacted}),
+        "request": [{"url": redacted, "n": 1.5}],
+        "callbackUrls": None,
+    }

@@ -106,12 +106,14 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_by_handler ON attempts (handler, started_at);
 
+-- `told` says that the event of this pause went out: what met it first may have had none.
 CREATE TABLE handlers (
     name TEXT PRIMARY KEY,
     paused_at INTEGER NOT NULL,
     reason TEXT,
     probe_at INTEGER,
-    probes INTEGER NOT NULL
+    probes INTEGER NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE memory (
