@@ -19,7 +19,7 @@ def merge(old: tuple[Result, ...], new: tuple[Result, ...]) -> tuple[Result, ...
     if new and not any(_is_position(result) for result in new):
         old = tuple(result for result in old if not _is_position(result))
     known = {result.id for result in old}
-    incoming = {result.id: result for result in _named(old, new, known)}
+    incoming = {result.id: result for result in _named(old, new)}
     merged = [_join(result, incoming.get(result.id)) for result in old]
     return (*merged, *(result for result in incoming.values() if result.id not in known))
 
@@ -38,16 +38,16 @@ def _names(results: tuple[Result, ...]) -> set[tuple[str, str]]:
 
 
 def _is_position(result: Result) -> bool:
-    return result.id.isdecimal() and len(result.id) < 4
+    return result.id.isdigit() and len(result.id) < 4
 
 
-def _named(old: tuple[Result, ...], new: tuple[Result, ...], known: set[str]) -> Iterator[Result]:
+def _named(old: tuple[Result, ...], new: tuple[Result, ...]) -> Iterator[Result]:
     """The new results; a position that stands for a named one, which is not among them itself, takes its name."""
     present = {result.id for result in new}
     places = {str(place): result.id for place, result in enumerate(old, 1) if not _is_position(result)}
     for result in new:
         name = places.get(result.id, result.id)
-        yield result if result.id in known or name in present else replace(result, id=name)
+        yield result if name in present else replace(result, id=name)
 
 
 def _join(old: Result, new: Result | None) -> Result:

@@ -80,7 +80,7 @@ def reported(submission: Submission, report: Report, moment: Moment, *, duplicat
     """A callback or a status answer that a parser understood."""
     if report.task_id and submission.task_id and report.task_id != submission.task_id:
         return unrecognised(submission, "it names another task than its submission's", moment, duplicate=duplicate)
-    if duplicate and submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.held:
+    if duplicate and submission.stage in {Stage.COMPLETE, Stage.FAILED}:
         # Merged again, its addresses would come before fresher ones.
         return Change(submission=submission, remark="again")
     match report.stage:

@@ -41,7 +41,7 @@ class UrlMaker:
     clients: Collection[str]
 
     async def make(self, wish: CallbackUrlWish) -> CallbackUrl:
-        """Stores a submission and answers its URL. Raises Rejection where a name is unknown."""
+        """Stores a submission and answers its URL. Raises Rejection where a name is unknown, or no URL is public."""
         provider = self.providers.get(wish.provider)
         if provider is None:
             raise _unknown("provider", wish.provider, self.providers)
@@ -50,6 +50,8 @@ class UrlMaker:
             raise _unknown("operation", wish.operation, names)
         if wish.client is not None and wish.client not in self.clients:
             raise _unknown("client", wish.client, self.clients)
+        if self.urls.public_url is None and not wish.simulated:
+            raise Rejection(422, "No public_url", "Set public_url: without it a callback URL would lead nowhere.")
         expected = self.intake.expect(wish.provider, provider.operation(wish.operation))
         submission = replace(
             expected,

@@ -5,12 +5,16 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
 def set_up(redact: Callable[[str], str], level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
+    # Costs more than the rest of a line, and most words of most lines were there before.
+    redact = lru_cache(maxsize=256)(redact)
     handler.setFormatter(_Lines(redact) if sys.stderr.isatty() else _Json(redact))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -25,7 +29,8 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
-        said = "".join(f" {name}={value}" for name, value in _extra(record).items() if value is not None)
+        extra = {name: _redacted(value, self._redact) for name, value in _extra(record).items() if value is not None}
+        said = "".join(f" {name}={value}" for name, value in extra.items())
         line = f"{moment} {record.levelname.lower():7} {record.getMessage()}{said}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
@@ -42,12 +47,25 @@ class _Json(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **_extra(record),
         }
+        said = {"message": record.getMessage(), **_extra(record)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return self._redact(json.dumps(line, default=str, ensure_ascii=False))
+            said["traceback"] = self.formatException(record.exc_info)
+        # Before they are JSON: a secret with a quote in it is spelt otherwise there.
+        clean = {name: _redacted(value, self._redact) for name, value in said.items()}
+        return json.dumps(line | clean, ensure_ascii=False)
+
+
+def _redacted(value: Any, redact: Callable[[str], str]) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {redact(str(key)): _redacted(item, redact) for key, item in value.items()}
+        case list() | tuple():
+            return [_redacted(item, redact) for item in value]
+        case _:
+            return redact(str(value))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

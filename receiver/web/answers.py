@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _NOTHING_HERE = "There is nothing here. Check the address and the id."
 _REMEDIES = {
-    400: "The request can't be understood. Check it against /v1/openapi.json.",
+    400: "The request can't be understood. Check its address, its headers and its body.",
     404: _NOTHING_HERE,
     405: "This address exists, but not for this method. The Allow header names those that work.",
     413: "The body is larger than this address takes. Send less.",

@@ -148,5 +148,19 @@ async def states(store: Store, handler: str = "team") -> dict[str, str]:
     return {row.event_type: "/".join(filter(None, [row.state, row.waiting_for])) for row in page.data}
 
 
+async def ended_all(store: Store, limits: dict[str, Limit], ended: Ended) -> list[str]:
+    """Claims and ends until nothing is due; what `team` was handed, in order."""
+    handed: list[str] = []
+    while claims := await store.claim("me", LEASE, limits, 10):
+        handed += [claim.event.type for claim in claims if claim.handler == "team"]
+        for claim in claims:
+            await store.end(claim, ended)
+    return handed
+
+
+def nested(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
 def broken(event: Event | None = None) -> Ended:
     return Paused("the webhook was revoked", timedelta(minutes=1), event)

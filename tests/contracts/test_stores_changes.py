@@ -1,6 +1,7 @@
 """Changes of submissions, in every store: committed, once, and none for its content."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,10 +17,12 @@ from tests.contracts.store_kit import (
     Clock,
     Ids,
     a_callback,
+    a_result,
     a_submission,
     an_alarm,
     becomes,
     keep,
+    nested,
     new_id,
     running,
     stored,
@@ -99,13 +102,23 @@ async def test_an_event_of_a_change_waits_to_be_routed(store: Store) -> None:
         pytest.param(b"\xff\xfe", "\ufffd\ufffd", id="no-text"),
         pytest.param(b'{"a": "\\ud800"}', '{"a": "\\ud800"}', id="half-an-emoji"),
         pytest.param(b"", "", id="empty"),
-        pytest.param(b"[" * 100_000, "[" * 100_000, id="deep"),
+        pytest.param(b"[" * 100_000, "[" * 100_000, id="no-json"),
+        pytest.param(nested(101).encode(), nested(101), id="deep"),
+        pytest.param(b"[" + b"[]," * 200 + b"1]", [*[[]] * 200, 1], id="wide"),
+        pytest.param(b'"' + b"[" * 200 + b'"', "[" * 200, id="brackets"),
     ],
 )
 async def test_a_provider_event_shows_the_body_of_its_callback(store: Store, body: bytes, raw: object) -> None:
     known = await stored(store)
     await store.change(known.id, becomes(Stage.COMPLETE, "music.complete"), a_callback(body))
-    assert (await store.unrouted(1))[0].raw == raw
+    assert (await store.events(Query())).data[0].raw == raw
+
+
+async def test_the_outbox_brings_no_bodies(store: Store) -> None:
+    known = await stored(store)
+    await store.change(known.id, becomes(Stage.COMPLETE, "music.complete"), a_callback(b'{"a": 1}'))
+    (event,) = await store.unrouted(1)
+    assert (event.type, event.raw) == ("music.complete", None)
 
 
 async def test_our_callback_urls_are_redacted_in_raw(store: Store) -> None:
@@ -113,7 +126,9 @@ async def test_our_callback_urls_are_redacted_in_raw(store: Store) -> None:
     token = "A" * 43
     body = b'{"u": "https://x.example/callbacks/' + token.encode() + b'"}'
     await store.change(known.id, becomes(Stage.COMPLETE, "music.complete"), a_callback(body))
-    assert token not in str((await store.unrouted(1))[0].raw)
+    (event,) = (await store.events(Query())).data
+    assert "callbacks/" in str(event.raw)
+    assert token not in str(event.raw)
 
 
 async def test_an_event_of_our_own_keeps_its_own_raw(store: Store) -> None:
@@ -135,7 +150,53 @@ async def test_past_a_hundred_bodies_they_are_counted_and_still_decided(store: S
     after = await store.change(known.id, becomes(Stage.COMPLETE, "music.complete"), a_callback(b'{"late": 1}'))
     assert after is not None
     assert after.stage is Stage.COMPLETE
-    assert (await store.unrouted(1))[0].raw == {"late": 1}
+    (event,) = (await store.events(Query())).data
+    assert (event.type, event.raw) == ("music.complete", None)
+
+
+async def test_past_the_bounds_an_alarm_of_one_type_goes_out_once(store: Store) -> None:
+    known = await stored(store)
+    for number in range(100):
+        await store.change(known.id, keep, a_callback(b"%d" % number))
+    for body in (b"new", b"new", b"newer"):
+        await store.change(known.id, becomes(Stage.ACCEPTED, "callback.unrecognised"), a_callback(body))
+    await store.change(known.id, becomes(Stage.LOST, "submission.lost"), a_callback(b"newest"))
+    events = await store.unrouted(10)
+    assert [event.type for event in events] == ["callback.unrecognised", "submission.lost"]
+
+
+async def test_within_the_bounds_every_new_body_may_alarm(store: Store) -> None:
+    known = await stored(store)
+    for body in (b"one", b"two"):
+        await store.change(known.id, becomes(Stage.ACCEPTED, "callback.unrecognised"), a_callback(body))
+    assert len(await store.unrouted(10)) == 2
+
+
+async def test_a_record_that_could_not_be_read_back_fails_alone_and_its_callback_is_kept(store: Store) -> None:
+    known, other = await stored(store), await stored(store)
+    duplicates: list[bool] = []
+
+    def deepen(current: Submission, duplicate: bool) -> Change:
+        duplicates.append(duplicate)
+        deep = replace(a_result(), data=json.loads(nested(230)))
+        return Change(submission=replace(current, results=(deep,)))
+
+    failed, fine = await asyncio.gather(
+        store.change(known.id, deepen, a_callback(b"deep")), store.change(other.id, keep), return_exceptions=True
+    )
+    assert isinstance(failed, ValueError)
+    assert fine == other
+    with pytest.raises(ValueError, match="recursion"):
+        await store.change(known.id, deepen, a_callback(b"deep"))
+    assert duplicates == [False, True]
+    assert await store.submission(known.id) == known
+
+
+async def test_a_submission_is_added_once(store: Store) -> None:
+    new = a_submission()
+    assert await store.add(new) == new
+    await store.change(new.id, becomes(Stage.COMPLETE))
+    assert (await store.add(new)).stage is Stage.COMPLETE
 
 
 async def test_a_decision_that_raises_fails_alone_and_its_callback_is_kept(store: Store) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from receiver.events import DeliveryState
+from receiver.events import DeliveryState, Stage
 from receiver.handler import Receipt
 from receiver.routing import Plan
 from receiver.store.base import Again, Dead, Delivered, Limit, Query, Released, Store
@@ -18,10 +18,12 @@ from tests.contracts.store_kit import (
     START,
     TEAM,
     Clock,
+    a_callback,
     a_delivery,
     a_receipt,
     a_submission,
     an_alarm,
+    becomes,
     delivery,
     new_id,
     one_claim,
@@ -139,6 +141,24 @@ async def test_a_heartbeat_keeps_the_lease(store: Store, clock: Clock) -> None:
     assert await store.end(claim, Delivered())
 
 
+async def test_a_clock_that_jumps_ends_nothing_that_its_owner_still_runs(store: Store, clock: Clock) -> None:
+    for _ in range(2):
+        await a_delivery(store)
+    held, lost = await store.claim("me", LEASE, TEAM, 10)
+    clock.go(60 * MINUTE)
+    (again,) = await store.claim("me", LEASE, TEAM, 10, [held.id])
+    assert again.id == lost.id
+    assert await store.next_due() == clock.now + LEASE
+    assert await store.end(held, Delivered())
+
+
+async def test_what_another_owner_runs_cannot_be_held(store: Store, clock: Clock) -> None:
+    await a_delivery(store)
+    lost = await one_claim(store)
+    clock.go(LEASE)
+    assert [claim.id for claim in await store.claim("other", LEASE, TEAM, 10, [lost.id])] == [lost.id]
+
+
 async def test_a_heartbeat_of_an_earlier_owner_keeps_nothing(store: Store, clock: Clock) -> None:
     await a_delivery(store)
     lost = await one_claim(store)
@@ -186,6 +206,16 @@ async def test_a_rate_holds_in_any_window(store: Store, clock: Clock) -> None:
         await store.end(claim, Delivered())
     assert await store.next_due(rate) == START + 10 * SECOND
     clock.go(4 * SECOND)
+    assert len(await store.claim("me", LEASE, rate, 10)) == 1
+
+
+async def test_a_clock_that_goes_back_does_not_hold_a_rate(store: Store, clock: Clock) -> None:
+    rate = {"team": Limit(concurrency=10, rate=Rate(1, SECOND))}
+    await a_delivery(store)
+    await store.end(await one_claim(store, rate), Delivered())
+    clock.go(-60 * MINUTE)
+    await a_delivery(store)
+    assert await store.next_due(rate) == clock.now
     assert len(await store.claim("me", LEASE, rate, 10)) == 1
 
 
@@ -309,6 +339,25 @@ async def test_a_replay_sees_the_receipts_that_are_there(store: Store) -> None:
     await store.end(await one_claim(store, BOTH), Delivered(a_receipt()))
     await store.replay(event.id, Plan(handler="team", needs=("archive",)), new_id("dlv"))
     assert (await one_claim(store)).receipts == {"archive": a_receipt()}
+
+
+async def test_of_several_receipts_of_a_need_the_last_is_seen(store: Store) -> None:
+    event = await routed(store, await stored(store), "music.complete", [Plan(handler="archive")])
+    first = await one_claim(store, ARCHIVE)
+    await store.end(first, Delivered(a_receipt("old.mp3")))
+    await store.redeliver(first.id, again=True)
+    await store.end(await one_claim(store, ARCHIVE), Delivered(a_receipt("new.mp3")))
+    await store.replay(event.id, Plan(handler="team", needs=("archive",)), new_id("dlv"))
+    assert (await one_claim(store)).receipts == {"archive": a_receipt("new.mp3")}
+
+
+async def test_a_large_body_reaches_the_worker(store: Store) -> None:
+    submission = await stored(store)
+    body = b'"' + b"x" * 300_000 + b'"'
+    await store.change(submission.id, becomes(Stage.COMPLETE, "music.complete"), a_callback(body))
+    (event,) = await store.unrouted(1)
+    await store.route([(event, [Plan(handler="team")])])
+    assert len((await one_claim(store)).event.raw) == 300_000
 
 
 async def test_counts_name_every_state(store: Store) -> None:

@@ -140,6 +140,22 @@ async def test_deliveries_are_found_by_what_they_are_about(store: Store) -> None
     assert len({row.id for row in [*first.data, *rest.data]}) == 3
 
 
+async def test_the_undelivered_go_on_behind_those_that_were_told(store: Store) -> None:
+    alarm = an_alarm("disk.low")
+    await store.emit([alarm])
+    await store.route([(alarm, [Plan(handler="archive")])])
+    for _ in range(2):
+        await routed(store, await stored(store), "music.complete", [Plan(handler="archive"), Plan(handler="mail")])
+    told = []
+    for _ in range(3):
+        (row,) = await store.undelivered(["archive"], 0 * SECOND, 1)
+        told.append(row.id)
+        expiring = an_alarm("file.expiring")
+        await store.emit([replace(expiring, submission_id=row.submission_id, raw={"delivery_id": row.id})])
+    assert len(set(told)) == 3
+    assert await store.undelivered(["archive"], 0 * SECOND, 1) == []
+
+
 @pytest.mark.parametrize("cursor", ["", "!", "bm8", "WzEsMl0", "e30", "\ud800", "W1tb"])
 async def test_a_cursor_of_no_page_is_refused(store: Store, cursor: str) -> None:
     for listed in (store.submissions, store.delivery_rows):

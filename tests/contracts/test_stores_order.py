@@ -4,14 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from receiver.handler import Receipt
 from receiver.routing import Plan
 from receiver.store.base import Again, Dead, Delivered, Ended, Released, Store
 from tests.contracts.store_kit import (
+    BOTH,
     LEASE,
     TEAM,
     Clock,
     broken,
     delivery,
+    ended_all,
     new_id,
     one_claim,
     routed,
@@ -162,8 +165,36 @@ async def test_a_paused_handler_gets_only_the_last_stage(store: Store) -> None:
 
 async def test_of_two_due_stages_one_is_claimed_at_a_time(store: Store) -> None:
     submission = await stored(store)
-    for kind in ("music.text", "music.complete"):
-        event = await routed(store, submission, kind, [])
-        await store.replay(event.id, Plan(handler="team"), new_id("dlv"))
+    text = await routed(store, submission, "music.text", TO_TEAM)
+    await routed(store, submission, "music.complete", TO_TEAM)
+    await store.redeliver((await delivery(store, text)).id)
     claim = await one_claim(store)
     assert claim.event.type == "music.text"
+
+
+@pytest.mark.parametrize("delivered", [True, False], ids=["delivered", "waiting"])
+@pytest.mark.parametrize("order", [("music.text", "music.complete"), ("music.complete", "music.text")], ids=">".join)
+async def test_replays_keep_the_order_of_stages(store: Store, order: tuple[str, str], delivered: bool) -> None:
+    submission = await stored(store)
+    events = {kind: await routed(store, submission, kind, []) for kind in ("music.text", "music.complete")}
+    handed = []
+    for kind in order:
+        assert await store.replay(events[kind].id, Plan(handler="team"), new_id("dlv"))
+        handed += await ended_all(store, TEAM, Delivered()) if delivered else []
+    handed += await ended_all(store, TEAM, Delivered())
+    in_time = delivered and order[0] == "music.text"
+    assert handed == (["music.text", "music.complete"] if in_time else ["music.complete"])
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["need", "person"])
+async def test_a_stage_comes_back_behind_a_later_one_only_by_hand(store: Store, by_hand: bool) -> None:
+    plans = [Plan(handler="archive"), Plan(handler="team", needs=("archive",), stop=True)]
+    submission = await stored(store)
+    text = await routed(store, submission, "music.text", plans)
+    await store.end(await one_claim(store, BOTH), Dead("no"))
+    await routed(store, submission, "music.complete", plans)
+    assert await ended_all(store, BOTH, Delivered(Receipt())) == ["music.complete"]
+    await store.redeliver((await delivery(store, text, "team" if by_hand else "archive")).id)
+    assert await ended_all(store, BOTH, Delivered(Receipt())) == (["music.text"] if by_hand else [])
+    error = None if by_hand else "superseded by music.complete"
+    assert (await delivery(store, text)).error == error

@@ -1,10 +1,13 @@
 """Pauses of handlers in every store: nothing dies, one probe at a time, and then everything at once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from receiver.events import Event, Via
+from receiver.routing import Plan
 from receiver.store.base import Again, Dead, Delivered, Store
 from tests.contracts.store_kit import (
     LEASE,
@@ -14,6 +17,7 @@ from tests.contracts.store_kit import (
     Clock,
     a_delivery,
     an_alarm,
+    an_event,
     broken,
     one_claim,
     states,
@@ -52,10 +56,11 @@ async def test_a_probe_is_one_and_the_oldest(store: Store, clock: Clock) -> None
 
 async def test_a_failed_probe_spends_no_try_and_comes_later(store: Store, clock: Clock) -> None:
     await a_delivery(store)
-    await store.end(await one_claim(store), broken())
+    alarm = an_alarm("handler.paused")
+    await store.end(await one_claim(store), broken(alarm))
     clock.go(MINUTE)
     await store.end(await one_claim(store), broken(an_alarm("handler.paused")))
-    assert await store.unrouted(10) == []
+    assert await store.unrouted(10) == [alarm]
     assert await store.next_due() == clock.now + MINUTE
     assert (await store.handlers())[0].probes == 1
     clock.go(MINUTE)
@@ -83,13 +88,13 @@ async def test_a_probe_that_got_through_makes_everything_due(store: Store, clock
 
 async def test_a_pause_and_a_resume_by_hand_count_once(store: Store, clock: Clock) -> None:
     await a_delivery(store)
-    await store.end(await one_claim(store), broken())
+    paused, resumed = an_alarm("handler.paused"), an_alarm("handler.resumed")
+    await store.end(await one_claim(store), broken(paused))
     state = (await store.handlers())[0]
     assert not await store.pause(state, an_alarm("handler.paused"))
-    event = an_alarm("handler.resumed")
-    assert await store.resume("team", event)
+    assert await store.resume("team", resumed)
     assert not await store.resume("team", an_alarm("handler.resumed"))
-    assert await store.unrouted(10) == [event]
+    assert await store.unrouted(10) == [paused, resumed]
     assert len(await store.claim("me", LEASE, TEAM, 10)) == 1
 
 
@@ -107,3 +112,66 @@ async def test_a_probe_without_its_process_goes_back_to_wait(store: Store, clock
     await one_claim(store)
     await store.abandon()
     assert set((await states(store)).values()) == {"waiting/pause"}
+
+
+async def test_a_probe_that_got_through_but_not_its_delivery_makes_everything_due(store: Store, clock: Clock) -> None:
+    await a_delivery(store)
+    await store.end(await one_claim(store), broken())
+    clock.go(MINUTE)
+    await a_delivery(store)
+    resumed = an_alarm("handler.resumed")
+    probe = await one_claim(store)
+    await store.end(probe, Again(MINUTE, "the link is dead", stale=True, resumed=resumed))
+    assert await store.handlers() == []
+    assert await store.unrouted(10) == [resumed]
+    other = await one_claim(store)
+    assert other.id != probe.id
+    clock.go(MINUTE)
+    again = {claim.id: claim for claim in await store.claim("me", LEASE, TEAM, 10)}[probe.id]
+    assert (again.failures, again.probe) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "mute",
+    [
+        pytest.param(an_alarm("disk.low"), id="alarm"),
+        pytest.param(replace(an_event("music.complete"), via=Via.SIMULATED), id="simulated"),
+    ],
+)
+async def test_a_pause_that_nobody_was_told_of_is_told_once_by_the_next_who_can(
+    store: Store, clock: Clock, mute: Event
+) -> None:
+    await store.emit([mute])
+    await store.route([(mute, [Plan(handler="team")])])
+    first = await one_claim(store)
+    await store.end(first, broken())
+    clock.go(SECOND)
+    await a_delivery(store)
+    told = an_alarm("handler.paused")
+    for event in (told, an_alarm("handler.paused")):
+        clock.go(MINUTE)
+        probe = await one_claim(store)
+        # The oldest can't tell of the pause: until it is told, another goes first.
+        assert (probe.id == first.id) == (event is not told)
+        await store.end(probe, broken(event))
+    assert await store.unrouted(10) == [told]
+
+
+async def test_a_mute_delivery_probes_where_nothing_else_waits(store: Store) -> None:
+    alarm = an_alarm("disk.low")
+    await store.emit([alarm])
+    await store.route([(alarm, [Plan(handler="team")])])
+    await store.end(await one_claim(store), broken())
+    await store.probe("team")
+    assert (await one_claim(store)).probe
+
+
+async def test_every_pause_is_told(store: Store) -> None:
+    await a_delivery(store)
+    alarms = [an_alarm("handler.paused"), an_alarm("handler.paused")]
+    for alarm in alarms:
+        await store.end(await one_claim(store), broken(alarm))
+        await store.resume("team", an_alarm("handler.resumed"))
+    assert [event.id for event in await store.unrouted(10) if event.type == "handler.paused"] == [
+        alarm.id for alarm in alarms
+    ]

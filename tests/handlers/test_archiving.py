@@ -295,7 +295,7 @@ async def test_one_dead_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert list(stored(tmp_path)) == [f"{DAY}/Night Ferry-tr-1.jpeg"]
 
 
-REFUSED = TooLarge("above 512 MiB")
+REFUSED = TooLarge("above\n512 MiB")
 
 
 async def test_what_was_kept_is_reachable_although_the_rest_is_refused_for_good(

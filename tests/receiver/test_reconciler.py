@@ -108,6 +108,15 @@ async def test_one_answer_settles_two_submissions_of_one_task(house: Kit) -> Non
     assert len(http.sent) == 1
 
 
+async def test_two_submissions_of_one_task_that_are_due_together_cost_one_call(house: Kit) -> None:
+    for _ in range(2):
+        await house.expect(task_id="task-1")
+    asking, http = reconciler(house, record("SUCCESS"))
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+    assert (await house.types(), len(http.sent)) == (["music.complete"] * 2, 1)
+
+
 async def test_without_a_task_id_the_deadline_is_the_end(house: Kit) -> None:
     submission = await house.expect(stage=Stage.UNKNOWN)
     asking, http = reconciler(house, record("SUCCESS"))

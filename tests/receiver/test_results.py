@@ -44,23 +44,20 @@ def test_positions_stay_where_nothing_is_named() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "merged"),
     [
-        (["a", "b"], ["1", "2"], ["a", "b"]),
-        (["a"], ["1", "2"], ["a", "2"]),
-        (["a", "b"], ["2"], ["a", "b"]),
-        (["a", "b"], ["a", "2"], ["a", "b"]),
-        (["a", "2"], ["1", "2"], ["a", "2"]),
-        (["2", "1"], ["1"], ["2", "1"]),
-        (["a"], ["0"], ["a", "0"]),
-        (["a"], ["²"], ["a", "²"]),
-        ([], ["1", "2"], ["1", "2"]),
+        ("a b", "1 2", "a=1 b=2"),
+        ("a", "1 2", "a=1 2=2"),
+        ("a b", "2", "a b=2"),
+        ("a b", "a 2", "a=a b=2"),
+        ("a b", "b 2", "a b=b 2=2"),
+        ("a 2", "1 2", "a=1 2=2"),
+        ("2 1", "1", "2 1=1"),
+        ("", "1 2", "1=1 2=2"),
     ],
-    ids=lambda names: "".join(names) or "none",
 )
-def test_results_without_names_are_the_named_ones_in_their_order(
-    old: list[str], new: list[str], merged: list[str]
-) -> None:
-    found = merge(tuple(track(name) for name in old), tuple(track(name) for name in new))
-    assert [result.id for result in found] == merged
+def test_results_without_names_are_the_named_ones_in_their_order(old: str, new: str, merged: str) -> None:
+    before = tuple(Result(id=name) for name in old.split())
+    found = merge(before, tuple(Result(id=name, title=f"={name}") for name in new.split()))
+    assert " ".join(f"{result.id}{result.title or ''}" for result in found) == merged
 
 
 def test_a_final_report_without_names_adds_to_the_tracks_that_were_named_before() -> None:

@@ -3,8 +3,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from receiver.events import Event, Failure, Level, Stage, Submission, Via
 from receiver.stages import Change, Report, answered, expired, replied, reported, too_large, unrecognised
@@ -53,6 +51,7 @@ def test_each_reply_moves_the_submission_and_says_so(stage: Stage, type_: str, l
     verdict = Report(stage=stage, task_id="task-1", error=error)
     change = replied(submission(Stage.SENDING, None), verdict, moment())
     assert (change.submission.stage, change.submission.task_id) == (stage, "task-1")
+    assert (change.submission.ask_at is None) == (stage is Stage.REJECTED)
     assert [(event.type, event.level, event.error) for event in change.events] == [(type_, level, error)]
 
 
@@ -144,6 +143,13 @@ def test_the_missing_file_of_a_partial_complete_is_asked_for_on() -> None:
     assert (types(again), again.submission.ask_at) == ([], LATER + SOON)
     given_up = answered(partial, pending(), moment(Via.STATUS, LATER), ask_again=None)
     assert (types(given_up), given_up.submission.stage) == ([], Stage.COMPLETE)
+
+
+def test_a_repeated_half_keeps_asking_for_the_rest_of_a_partial_complete() -> None:
+    held, _ = after(half())
+    partial = answered(held, None, moment(Via.STATUS, LATER), ask_again=SOON).submission
+    for change in (reported(partial, half(), moment()), replied(partial, Report(stage=Stage.ACCEPTED), moment())):
+        assert (types(change), change.submission.ask_at) == ([], LATER + SOON)
 
 
 def test_a_new_track_without_audio_does_not_make_a_complete_partial() -> None:
@@ -367,37 +373,3 @@ def test_a_rehearsal_is_never_asked_for() -> None:
         assert state.ask_at is None
     held, _ = after(half(), start=rehearsal)
     assert held.ask_at == DEADLINE
-
-
-@given(st.lists(st.sampled_from(["text", "first", "half", "complete", "failed", "pending", "reply"]), max_size=8))
-def test_what_is_not_settled_is_always_asked_for_some_day(steps: list[str]) -> None:
-    reports = {"text": text(), "first": first(), "half": half(), "complete": complete(), "failed": failed()}
-    for task_id in (None, "task-1"):
-        state = replace(submission(Stage.SENDING, None), ask_at=None, deadline_at=None)
-        for step in steps:
-            if step == "reply":
-                state = replied(state, Report(stage=Stage.ACCEPTED, task_id=task_id), moment()).submission
-            else:
-                report = replace(reports.get(step, pending()), task_id=task_id)
-                state = reported(state, report, moment()).submission
-        settled = state.stage in {Stage.COMPLETE, Stage.FAILED} and not state.held
-        assert settled == (state.ask_at is None) or not steps
-
-
-@given(st.lists(st.sampled_from(["text", "first", "half", "complete", "failed", "status", "no answer"]), max_size=12))
-def test_whatever_comes_in_whatever_order_no_fact_is_told_twice(steps: list[str]) -> None:
-    reports = {"text": text(), "first": first(), "half": half(), "complete": complete(), "failed": failed()}
-    state, told = submission(Stage.SENDING, None), list[str]()
-    for step in steps:
-        if step in reports:
-            change = reported(state, reports[step], moment())
-        else:
-            answer = complete() if step == "status" else None
-            change = answered(state, answer, moment(Via.STATUS, LATER), ask_again=SOON)
-        state = change.submission
-        told += [kind for kind in types(change) if kind != "music.updated"]
-    assert len(told) == len(set(told))
-    finals = [kind for kind in told if kind in {"music.complete", "music.failed"}]
-    assert finals in (["music.complete"], ["music.failed"], ["music.failed", "music.complete"], [])
-    if "music.complete" in finals:
-        assert state.stage is Stage.COMPLETE

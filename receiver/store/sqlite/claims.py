@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from receiver.store.base import Limit
 from receiver.store.sqlite.order import discard, place, settle, supersede
 from receiver.store.sqlite.rows import length, to_json
-from receiver.store.sqlite.writer import Turn
+from receiver.store.sqlite.writer import Ring, Turn
 
 _TAKE_BACK = """
 UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?
@@ -66,7 +66,7 @@ SELECT id, attempts, handler, ?, 'running' FROM deliveries WHERE id IN (SELECT v
 _BURY = """
 UPDATE deliveries SET state = 'dead', owner = NULL, lease_until = NULL, probe = 0,
     error = 'its event can not be read by this version'
-WHERE id IN (SELECT value FROM json_each(?))
+WHERE state = 'running' AND id IN (SELECT value FROM json_each(?))
 """
 
 
@@ -107,10 +107,11 @@ async def _look_at_leases(turn: Turn, wish: Wish) -> None:
 
 async def bury(turn: Turn, ids: list[str]) -> None:
     """Leased deliveries whose events can't be read become dead letters: no try of this version would do better."""
-    given = to_json(list(ids))
+    given = to_json(ids)
     await turn.rows(_BURY, (given,))
     await turn.rows(_END_ATTEMPTS, (turn.now, "dead", given))
     await settle(turn, ids)
+    turn.rings.add(Ring.DELIVERIES)
 
 
 async def take_back(turn: Turn, ids: Sequence[str], outcome: str, *, spent: int) -> None:

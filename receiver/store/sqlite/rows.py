@@ -76,9 +76,11 @@ def load(adapter: TypeAdapter[T], text: str, ident: str) -> T:
     try:
         return adapter.validate_json(text)
     except (ValueError, RecursionError):
-        raise StoreUnavailable(
-            f"What is stored of {ident} can't be read by this version: run the version that wrote it."
-        ) from None
+        raise _unreadable(ident) from None
+
+
+def _unreadable(ident: str) -> StoreUnavailable:
+    return StoreUnavailable(f"What is stored of {ident} can't be read by this version: run the version that wrote it.")
 
 
 def _scrub(value: Any) -> Any:
@@ -198,7 +200,13 @@ def _is_deep(value: Any) -> bool:
 
 def read_delivery(row: sqlite3.Row) -> DeliveryRow:
     """Raises StoreUnavailable."""
-    receipt = None if row["receipt"] is None else load(RECEIPT, row["receipt"], row["id"])
+    try:
+        return _delivery(row)
+    except ValueError:
+        raise _unreadable(row["id"]) from None
+
+
+def _delivery(row: sqlite3.Row) -> DeliveryRow:
     return DeliveryRow(
         id=row["id"],
         event_id=row["event_id"],
@@ -210,7 +218,7 @@ def read_delivery(row: sqlite3.Row) -> DeliveryRow:
         attempts=row["attempts"],
         created_at=moment(row["created_at"]),
         due_at=moment_or_none(row["due_at"]),
-        receipt=receipt,
+        receipt=None if row["receipt"] is None else RECEIPT.validate_json(row["receipt"]),
         error=row["error"],
     )
 

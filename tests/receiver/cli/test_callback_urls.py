@@ -24,10 +24,11 @@ async def test_the_url_that_a_command_made_is_the_receivers_own(tmp_path: Path) 
         assert other.out.startswith("http://127.0.0.1:9/callbacks/")
 
 
-def test_a_url_that_leads_nowhere_is_warned_of(tmp_path: Path, capsys: Said) -> None:
+def test_a_url_that_would_lead_nowhere_is_refused(tmp_path: Path, capsys: Said) -> None:
     config = write_config(tmp_path, providers=PROVIDERS, public_url=None)
-    assert run_main("callback-url", "--provider", "suno", "--config", str(config)) == 0
-    assert "public_url is not set" in capsys.readouterr().err
+    assert run_main("callback-url", "--provider", "suno", "--config", str(config)) == 2
+    said = capsys.readouterr()
+    assert (said.out, "Set public_url" in said.err) == ("", True)
 
 
 @pytest.mark.parametrize(
