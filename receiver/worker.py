@@ -11,7 +11,7 @@ from receiver.attempt import Tools, attempt
 from receiver.errors import StoreError
 from receiver.handler import Handler
 from receiver.routing import Route, plan
-from receiver.store.base import Claim, Ended, Limit
+from receiver.store.base import Claim, Dead, Ended, Limit
 from receiver.turns import forever
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,8 @@ class Worker:
         ended = await attempt(claim, self.handlers[claim.handler], self.tools)
         if not await self._write(claim, ended):
             logger.warning("the lease of %s was lost: another attempt of it counts", claim.id)
-        logger.info(
+        logger.log(
+            logging.ERROR if isinstance(ended, Dead) else logging.INFO,
             "attempt",
             extra={
                 "delivery": claim.id,

@@ -1,6 +1,7 @@
 """`/v1/redeliveries` and `/v1/replays`: putting work back, a page a call, so whoever calls can stop at any page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -8,7 +9,7 @@ from starlette.routing import Route
 
 from receiver.api.bodies import RedeliveriesBody, ReplaysBody, read
 from receiver.api.deliveries import delivery_json
-from receiver.api.lists import listed
+from receiver.api.lists import listed, listed_events
 from receiver.api.parts import Parts
 from receiver.errors import Rejection
 from receiver.events import OWN_KINDS, Event, Via
@@ -69,7 +70,7 @@ class Bulk:
 
     async def _events(self, body: ReplaysBody) -> Page[Event]:
         if body.event_id is None:
-            return await listed(self._store.events, self._query(body))
+            return await listed_events(self._store.events, self._query(body), _without_body)
         event = await self._store.event(body.event_id)
         return Page([event] if event else [], None)
 
@@ -83,6 +84,10 @@ class Bulk:
             # The handler is where the events go, not what they are chosen by.
             del filters["handler"]
         return Query(since=read_since(body.since, self._store.now()), **filters)
+
+
+def _without_body(event: Event) -> Event:
+    return replace(event, raw=None)
 
 
 def _may_have(event: Event, body: ReplaysBody) -> bool:

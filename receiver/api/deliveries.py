@@ -8,19 +8,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.api.bodies import RedeliverBody, read
-from receiver.api.lists import listed, read_query, storable_id
+from receiver.api.lists import listed, listed_events, read_query, storable_id
 from receiver.api.parts import Parts
 from receiver.errors import Rejection
-from receiver.events import DeliveryState
+from receiver.events import DeliveryState, Event
 from receiver.handler import RECEIPT
-from receiver.shapes import event_json, timestamp
+from receiver.shapes import event_json, json_bytes, timestamp
 from receiver.store.base import Attempt, DeliveryRow
 from receiver.web.answers import json_answer, not_found
 from receiver.web.params import read_params
 
 _PAGE = frozenset({"q", "since", "type", "submission_id", "cursor", "limit"})
-_EVENT_FILTERS = _PAGE | {"level", "provider", "client", "stage", "label."}
-_DELIVERY_FILTERS = _EVENT_FILTERS | {"handler", "state", "event_id"}
+_EVENT_FILTERS = _PAGE | {"level", "provider", "client", "stage", "label.", "event_id"}
+_DELIVERY_FILTERS = _EVENT_FILTERS | {"handler", "state"}
+# Bytes of a provider's body that a list shows; few bodies have more.
+_SHOWN_RAW = 64 * 1024
 
 
 class Deliveries:
@@ -36,10 +38,12 @@ class Deliveries:
         )
 
     async def list_events(self, request: Request) -> Response:
+        """With `raw` up to 64 KiB; whole where `event_id` names the event."""
         await self._parts.access.require_admin(request)
         store = self._parts.store
-        page = await listed(store.events, read_query(request, _EVENT_FILTERS, store.now()))
-        return json_answer({"data": [event_json(event) for event in page.data], "next": page.next})
+        query = read_query(request, _EVENT_FILTERS, store.now())
+        page = await listed_events(store.events, query, event_json if query.event_id else _listed_event)
+        return json_answer({"data": page.data, "next": page.next})
 
     async def list(self, request: Request) -> Response:
         await self._parts.access.require_admin(request)
@@ -70,6 +74,13 @@ class Deliveries:
         if row.state is DeliveryState.DELIVERED:
             raise Rejection(409, "Conflict", 'It is delivered. Send {"again": true} for a new delivery of the event.')
         return json_answer(delivery_json(row))
+
+
+def _listed_event(event: Event) -> dict[str, Any]:
+    size = len(json_bytes(event.raw))
+    if size <= _SHOWN_RAW:
+        return event_json(event)
+    return event_json(event) | {"raw": f"[{size} bytes: see /v1/events?event_id={event.id}]"}
 
 
 def delivery_json(row: DeliveryRow) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What all lists of the API share: query parameters in, a page of the store out."""
 
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -8,12 +9,16 @@ from starlette.requests import Request
 
 from receiver.api.bodies import storable
 from receiver.errors import Rejection
-from receiver.events import DeliveryState, Level, Stage
+from receiver.events import DeliveryState, Event, Level, Stage
 from receiver.store.base import Page, Query
 from receiver.web.answers import not_found
 from receiver.web.params import read_choice, read_labels, read_limit, read_params, read_since
 
 T = TypeVar("T")
+S = TypeVar("S")
+
+# An event brings its provider's body, of up to 8 MiB: so many at a time are in memory.
+_AT_ONCE = 8
 
 
 def read_query(request: Request, allowed: Collection[str], now: datetime) -> Query:
@@ -46,6 +51,20 @@ async def listed(read_page: Callable[[Query], Awaitable[Page[T]]], query: Query)
         if query.cursor is None:
             raise
         raise Rejection(400, "Bad Request", "Give cursor as `next` of the page before, or leave it out.") from None
+
+
+async def listed_events(
+    read_page: Callable[[Query], Awaitable[Page[Event]]], query: Query, shape: Callable[[Event], S]
+) -> Page[S]:
+    """A page of events, each shaped before many more are read. Raises Rejection: as `listed`."""
+    shaped: list[S] = []
+    while True:
+        step = replace(query, limit=min(_AT_ONCE, query.limit - len(shaped)))
+        page = await listed(read_page, step)
+        shaped += [shape(event) for event in page.data]
+        if page.next is None or len(shaped) >= query.limit:
+            return Page(shaped, page.next)
+        query = replace(query, cursor=page.next)
 
 
 def storable_id(ident: str) -> str:

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.api.bodies import CallbackUrlBody, read
-from receiver.api.lists import listed, read_query, storable_id
+from receiver.api.lists import listed, listed_events, read_query, storable_id
 from receiver.api.parts import CallbackUrlWish, Parts
-from receiver.events import Submission
+from receiver.events import Event, Submission
 from receiver.shapes import submission_json, timestamp
 from receiver.store.base import Query
 from receiver.web.access import Identity
@@ -68,15 +68,16 @@ class Submissions:
 
     async def _around(self, submission: Submission) -> dict[str, Any]:
         query = Query(submission_id=submission.id, limit=_MOST)
-        events = await self._parts.store.events(query)
+        events = await listed_events(self._parts.store.events, query, _short)
         deliveries = await self._parts.store.delivery_rows(query)
         return {
-            "events": [
-                {"id": event.id, "type": event.type, "occurred_at": timestamp(event.occurred_at)}
-                for event in events.data
-            ],
+            "events": events.data,
             "deliveries": [
                 {"id": row.id, "event_id": row.event_id, "handler": row.handler, "state": row.state.value}
                 for row in deliveries.data
             ],
         }
+
+
+def _short(event: Event) -> dict[str, Any]:
+    return {"id": event.id, "type": event.type, "occurred_at": timestamp(event.occurred_at)}

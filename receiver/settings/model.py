@@ -103,7 +103,7 @@ class Admin(Section):
     """Who may see and do everything."""
 
     password: Annotated[Secrets | None, _EMPTY_IS_NONE] = None
-    """For the dashboard and /v1; left out: one is made, kept hashed, and printed once at the first start."""
+    """For /v1; left out: one is made, kept hashed, and printed once at the first start."""
     metrics_token: Annotated[Secrets | None, _EMPTY_IS_NONE] = None
     """For /metrics alone."""
 

@@ -79,7 +79,7 @@ async def test_filters_reach_the_store(api: Api) -> None:
             cursor="c",
             limit=7,
         ),
-        Query(type="music.*", level="problem", stage="updated", submission_id="sub_1"),
+        Query(type="music.*", level="problem", stage="updated", submission_id="sub_1", limit=8),
         Query(handler="team", state="dead", event_id="evt_1", client="app", labels={"user": "42"}),
     ]
 
@@ -163,6 +163,28 @@ async def test_events_have_their_contract_shape(api: Api) -> None:
     answered = await api.get("/v1/events")
 
     assert (answered.json()["data"][0]["id"], answered.json()["data"][0]["raw"]) == ("evt_1", {"code": None})
+
+
+@pytest.mark.parametrize(("query", "shown", "after"), [("", 20, None), ("limit=10", 10, "10"), ("limit=8", 8, "8")])
+async def test_only_a_few_bodies_are_read_at_a_time(api: Api, query: str, shown: int, after: str | None) -> None:
+    api.store.happened = [event(f"evt_{number}") for number in range(20)]
+
+    page = (await api.get("/v1/events", query)).json()
+
+    assert [row["id"] for row in page["data"]] == [f"evt_{number}" for number in range(shown)]
+    assert page["next"] == after
+    assert max(asked.limit for asked in api.store.queries) == 8
+
+
+async def test_a_large_body_is_shown_only_where_its_event_is_asked_for(api: Api) -> None:
+    large, small = "x" * 65_535, "x" * 65_534
+    api.store.happened = [event("evt_1", raw=large), event("evt_2", raw=small)]
+
+    listed, alone = await api.get("/v1/events"), await api.get("/v1/events", "event_id=evt_1")
+
+    said = "[65537 bytes: see /v1/events?event_id=evt_1]"
+    assert [row["raw"] for row in listed.json()["data"]] == [said, small]
+    assert (alone.json()["data"][0]["raw"], api.store.queries[-1].event_id) == (large, "evt_1")
 
 
 async def test_delivery_is_shown_with_its_history(api: Api) -> None:

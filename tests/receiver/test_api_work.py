@@ -106,7 +106,7 @@ async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) ->
     assert tried == {"dry_run": True, "data": [{"delivery_id": None, **fact}], "next": None}
     assert done == {"dry_run": False, "data": [{"delivery_id": "dlv_new", **fact}], "next": None}
     assert api.store.replayed == [("evt_2", Plan(handler="team"), "dlv_new")]
-    assert api.store.queries[0] == Query(type="music.complete", labels={"a": "b"}, limit=100)
+    assert api.store.queries[0] == Query(type="music.complete", labels={"a": "b"}, limit=8)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ class FakeStore:
 
     async def events(self, query: Query) -> Page[Event]:
         self._note(query)
-        return Page(self.happened, None)
+        start = int(query.cursor or 0)
+        end = start + query.limit
+        return Page(self.happened[start:end], str(end) if end < len(self.happened) else None)
 
     async def event(self, event_id: str) -> Event | None:
         return next((event for event in self.happened if event.id == event_id), None)

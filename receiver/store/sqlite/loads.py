@@ -13,14 +13,16 @@ from receiver.store.sqlite.rows import load, read_event, read_submission
 
 _log = logging.getLogger(__name__)
 
+# CROSS, as SQLite would else look through all that was ever delivered.
 LEASED = """
 SELECT d.*, e.doc AS event, e.callback_id, c.body, s.doc AS submission, s.ask_at,
     coalesce((SELECT h.probes FROM handlers AS h WHERE h.name = d.handler), 0) AS probes,
     (SELECT json_group_array(json_array(n.copy, n.handler, n.receipt))
-     FROM json_each(d.needs) AS need JOIN deliveries AS n ON n.event_id = d.event_id AND n.handler = need.value
+     FROM json_each(d.needs) AS need
+     CROSS JOIN deliveries AS n ON n.event_id = d.event_id AND n.handler = need.value
      WHERE n.state = 'delivered' AND n.receipt IS NOT NULL) AS receipts
 FROM json_each(?) AS given
-JOIN deliveries AS d ON d.id = given.value AND d.state = 'running' AND d.owner = ?
+JOIN deliveries AS d ON d.id = given.value AND d.owner = ?
 JOIN events AS e ON e.id = d.event_id
 LEFT JOIN callbacks AS c ON c.id = e.callback_id
 LEFT JOIN submissions AS s ON s.id = d.submission_id

@@ -60,13 +60,16 @@ def clean_or_none(text: str | None) -> str | None:
     return None if text is None else clean(text)
 
 
-def dump(adapter: TypeAdapter[T], value: T) -> str:
-    """JSON of a record, lone surrogates replaced. Raises ValueError where it could not be read back."""
+def dump(adapter: TypeAdapter[T], value: T, *, loose: bool = False) -> str:
+    """JSON of a record, lone surrogates replaced.
+
+    `loose` says that a part of it may be as deep as it likes. Raises ValueError where it could not be read back.
+    """
     try:
         text = adapter.dump_json(value).decode()
     except PydanticSerializationError:
         text = adapter.dump_json(adapter.validate_python(_scrub(adapter.dump_python(value)))).decode()
-    if _may_be_deep(text):
+    if loose and _may_be_deep(text):
         adapter.validate_json(text)
     return text
 
@@ -111,7 +114,7 @@ def submission_row(submission: Submission) -> tuple[Any, ...]:
         micros(submission.created_at),
         micros_or_none(submission.ask_at),
         search_text(words, submission.results),
-        dump(SUBMISSION, submission),
+        dump(SUBMISSION, submission, loose=_has_data(submission.results)),
     )
 
 
@@ -123,6 +126,10 @@ def read_submission(row: sqlite3.Row) -> Submission:
     submission = load(SUBMISSION, row["submission"], row["id"])
     ask_at = moment_or_none(row["ask_at"])
     return submission if submission.ask_at == ask_at else replace(submission, ask_at=ask_at)
+
+
+def _has_data(results: tuple[Result, ...]) -> bool:
+    return any(result.data is not None for result in results)
 
 
 def rank(event: Event, revision: int) -> int | None:
@@ -161,7 +168,7 @@ def event_row(event: Event, revision: int, callback_id: str | None, once: str | 
         micros(event.received_at),
         callback_id,
         search_text(words, event.results),
-        dump(EVENT, event),
+        dump(EVENT, event, loose=event.raw is not None or _has_data(event.results)),
     )
 
 

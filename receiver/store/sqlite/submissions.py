@@ -173,7 +173,8 @@ def _event(event: Event, change: Change, callback: Callback | None, callback_id:
         return event_row(event, change.submission.revision, None)
     # Past the bounds nothing may grow: of what was not kept, an alarm of each type goes out once.
     once = event.type if callback_id is None and event.kind in OWN_KINDS else None
-    return event_row(replace(event, raw=None), change.submission.revision, callback_id, once)
+    bare = event if event.raw is None else replace(event, raw=None)
+    return event_row(bare, change.submission.revision, callback_id, once)
 
 
 async def _write(turn: Turn, book: _Book) -> None:

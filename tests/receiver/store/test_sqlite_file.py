@@ -10,7 +10,7 @@ import pytest
 from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
 from receiver.store import open_store, sqlite_path
 from receiver.store.base import Query
-from receiver.store.sqlite import claims, due, lists
+from receiver.store.sqlite import claims, due, lists, loads
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running
 
@@ -167,6 +167,8 @@ def _plan(path: Path, sql: str, values: tuple[int, ...] | dict[str, Any]) -> lis
         pytest.param(claims.DUE, {"handlers": "[]", "now": 1, "most": 9}, "deliveries_due (handler=?", id="due"),
         pytest.param(due.PENDING, (), "deliveries_due (handler=?", id="next-due"),
         pytest.param(lists.UNROUTED, (5,), "events_to_route", id="outbox"),
+        pytest.param(loads.LEASED, ("[]", "me"), "deliveries_2 (event_id=? AND handler=?)", id="receipts"),
+        pytest.param(lists.UNDELIVERED, (1, "[]", 5), "events_2 (submission_id=?)", id="expiring"),
     ],
 )
 async def test_a_long_queue_is_not_scanned(

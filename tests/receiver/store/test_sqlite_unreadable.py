@@ -12,6 +12,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Event, Stage, Submission
 from receiver.routing import Plan
 from receiver.store.base import Claim, Delivered, Query
+from receiver.store.sqlite import loads
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import (
     BOTH,
@@ -133,6 +134,13 @@ async def test_a_delivery_of_an_unreadable_event_is_a_dead_letter_and_the_others
 async def test_a_delivery_goes_on_without_a_submission_that_cannot_be_read(path: Path, store: SqliteStore) -> None:
     event, claims = await spoiled_claims(path, store, "submissions")
     assert {claim.event.id == event.id: claim.submission is None for claim in claims} == {False: False, True: True}
+
+
+async def test_a_lease_that_another_took_meanwhile_is_not_read(store: SqliteStore) -> None:
+    await routed(store, await stored(store), "music.complete", [Plan(handler="team")])
+    claim = await one_claim(store)
+    found = [await store._reader.rows(loads.LEASED, (f'["{claim.id}"]', owner)) for owner in ("me", "other")]
+    assert [len(rows) for rows in found] == [1, 0]
 
 
 @pytest.mark.parametrize(("column", "word"), [("receipt", "{}"), ("receipt", '"'), ("state", "sleeping")])
