@@ -1,9 +1,8 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 bad configuration or usage."""
+"""The command line. Exit codes: 0 done, 1 failed, 2 bad configuration or usage, 130 interrupted."""
 
 import sys
 from pathlib import Path
 
-from receiver.cli.commands import app
 from receiver.errors import ConfigError, ReceiverError
 
 
@@ -12,6 +11,8 @@ def main() -> None:
     # Handler types of the user's own (`type: "my_handlers:Discord"`) lie where the command is given.
     sys.path.append(str(Path.cwd()))
     try:
+        from receiver.cli.commands import app  # noqa: PLC0415 - it takes a second: Ctrl-C in it ends quietly too
+
         app()
     except ConfigError as error:
         sys.stderr.write("\n".join(error.mistakes) + "\n")

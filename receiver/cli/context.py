@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
+from receiver.cli.interrupts import interrupts
 from receiver.errors import ConfigError
 from receiver.settings import Settings, load
 
@@ -42,10 +43,19 @@ def usage(sentence: str) -> ConfigError:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work under the event loop that the service runs under too."""
+    """Runs a command's work under the event loop that the service runs under too. Raises KeyboardInterrupt."""
+    with interrupts() as taken, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            return runner.run(taken.guard(work))
+        except asyncio.CancelledError:
+            if taken.came:
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop  # noqa: PLC0415 - it does not exist on every system
     except ImportError:
-        return asyncio.run(work)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        return None
+    return uvloop.new_event_loop
