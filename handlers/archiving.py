@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
+from handlers.roles import role_advice
 from handlers.sniffing import HEAD, Sort, sort_of
 from handlers.text import UNTITLED, one_line, safe_name, shorten
 from receiver.handler import (
@@ -119,6 +120,17 @@ class Archive(Handler):
     """The name of a file, from date, title, result_id, ext, role, provider, operation, submission_id, task_id and
     labels[name]."""
 
+    @field_validator("roles")
+    @classmethod
+    def _are_roles(cls, value: Literal["all"] | tuple[str, ...]) -> Literal["all"] | tuple[str, ...]:
+        if not value:
+            raise ValueError("is empty, so nothing would be kept; write all, or a list such as [audio, image]")
+        words = () if value == "all" else value
+        wrong = [f"number {at} is no role; {said}" for at, word in enumerate(words, 1) if (said := role_advice(word))]
+        if wrong:
+            raise ValueError(" ".join(wrong))
+        return value
+
     @field_validator("key", "prefix")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
@@ -145,6 +157,8 @@ class Archive(Handler):
         failures: list[Outcome] = []
         listed = self._wanted(delivery.results)
         taken = list(islice(listed, MOST_FILES))
+        if not taken:
+            _warn_of_nothing(delivery)
         for wanted in taken:
             try:
                 files.append(await self._keep(delivery, shelf, wanted, known))
@@ -236,6 +250,15 @@ async def _open(media: Media, url: str, wanted: Wanted) -> AsyncIterator[Body]:
         if isinstance(sort, str):
             raise TemporaryFailure(sort, stale=True)
         yield Body(sort, head, chunks)
+
+
+def _warn_of_nothing(delivery: Delivery) -> None:
+    """An archive that keeps nothing of a finished event is hardly what was meant."""
+    event, found = delivery.event, {file.role for result in delivery.results for file in result.files}
+    if event.stage == "complete" and found:
+        shown = shorten(one_line(", ".join(sorted(found))), 200)
+        subject = event.submission_id or delivery.id
+        logger.warning("%s is complete and nothing of it is archived: `roles` leaves out %s", subject, shown)
 
 
 async def _known(delivery: Delivery) -> Known:

@@ -17,5 +17,8 @@ class Log(Handler):
 
     async def handle(self, delivery: Delivery) -> None:
         event = delivery.event
-        titles = ", ".join(one_line(result.title or result.id) for result in delivery.results)
-        _log.log(_LEVELS[self.level.upper()], "%s %s %s", event.type, event.submission_id or "-", titles or "-")
+        titles = ", ".join(result.title or result.id for result in delivery.results)
+        subject = event.about or titles or delivery.title
+        why = event.error.message if event.error else None
+        said = one_line(": ".join(filter(None, (subject, why))))
+        _log.log(_LEVELS[self.level.upper()], "%s %s %s", event.type, event.submission_id or "-", said or "-")

@@ -113,6 +113,8 @@ def _delivery(claim: Claim, tools: Tools) -> Delivery:
         memory=_Memory(tools.store, claim.handler, submission_id),
         link=lambda result_id, role: tools.link(file_id(claim.handler, submission_id, result_id, role)),
         now=tools.store.now(),
+        files=claim.files,
+        title=claim.submission.title if claim.submission else None,
         free_disk=tools.free_disk,
     )
 

@@ -125,7 +125,7 @@ class Submission:
 
     `held` says why a `complete` is kept back: `half` (a main file is missing), `conflict` (it came after `failed`);
     `ask_at` is when the reconciler asks next, None when it need not. `via` is how its last stage came.
-    `client_callback` is the callback URL that the client had set itself.
+    `client_callback` is the callback URL that the client had set itself, `title` what it called the thing it asked for.
     """
 
     id: str
@@ -151,6 +151,7 @@ class Submission:
     simulated: bool = False
     via: Via | None = None
     client_callback: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,8 @@ class Delivery:
     now: links that came after the event are merged. `receipts` are those of the handlers it needs, by name.
     `http` is for addresses written in the config, `media` for everything that came from outside. `progress` is what
     earlier attempts of this delivery saved; `memory` belongs to the handler and the submission.
-    `link(result_id, role)` is the lasting link under which an archived file will be served.
+    `link(result_id, role)` is the lasting link under which an archived file will be served. `files` are those that any
+    handler has archived of this submission. `title` is what the client called the thing it asked for.
     `free_disk` is how many bytes a disk must keep free.
     """
 
@@ -95,11 +96,14 @@ class Delivery:
     memory: Notes
     link: Callable[[str, str], str]
     now: datetime
+    files: tuple[ArchivedFile, ...] = ()
+    title: str | None = None
     free_disk: int = 0
 
     def archived(self, result_id: str, role: str) -> str | None:
-        """The lasting link of a file, where a handler that this delivery needs has archived it."""
-        return next((link for receipt in self.receipts.values() if (link := receipt.link(result_id, role))), None)
+        """The lasting link of a file: from a handler that this delivery needs, else from any that has archived it."""
+        receipts = (*self.receipts.values(), Receipt(files=self.files))
+        return next((link for receipt in receipts if (link := receipt.link(result_id, role))), None)
 
 
 class Handler(Section):

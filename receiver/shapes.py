@@ -48,6 +48,7 @@ def submission_json(submission: Submission) -> dict[str, Any]:
         "kind": submission.kind.value,
         "client": submission.client,
         "labels": dict(submission.labels),
+        "title": submission.title,
         "stage": submission.stage.value,
         "created_at": timestamp(submission.created_at),
         "deadline_at": timestamp(deadline_at) if deadline_at else None,

@@ -98,7 +98,11 @@ class Gateway:
             prepared = provider.prepare(request, operation, self.callback_url(submission))
         except Unrecognised as error:
             raise Rejection(400, "Not sent", f"Nothing was sent to the provider: {error}.") from None
-        stored = replace(submission, client_callback=provider.client_callback(request, operation))
+        stored = replace(
+            submission,
+            client_callback=provider.client_callback(request, operation),
+            title=provider.describe(request),
+        )
         await self.store.add(stored)
         # A task of its own: whatever becomes of this request, the provider's answer is recorded.
         task = asyncio.create_task(self._carry(stored, operation, prepared))

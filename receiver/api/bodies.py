@@ -47,12 +47,15 @@ class RedeliveriesBody(_Filter):
 
 
 class ReplaysBody(_Filter):
+    """`all`: also the events that no route of now gives to the handler."""
+
     handler: Text
     provider: Text | None = None
     client: Text | None = None
     stage: Text | None = None
     level: Text | None = None
     labels: dict[Text, Text] = {}
+    all: bool = False
 
 
 class CallbackUrlBody(Body):

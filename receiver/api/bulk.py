@@ -18,7 +18,7 @@ from receiver.store.base import Page, Query
 from receiver.web.answers import json_answer
 from receiver.web.params import read_params, read_since
 
-_PAGE = {"cursor", "limit", "dry_run"}
+_NO_FILTER = {"handler", "all", "cursor", "limit", "dry_run"}
 
 
 class Bulk:
@@ -37,6 +37,8 @@ class Bulk:
         await self._parts.access.require_admin(request)
         read_params(request.query_params, ())
         body = await read(RedeliveriesBody, request, self._parts)
+        if body.handler is not None:
+            self._check_handler(body.handler)
         page = await listed(self._store.delivery_rows, self._query(body))
         rows = page.data
         if not body.dry_run:
@@ -45,7 +47,7 @@ class Bulk:
         return json_answer({"dry_run": body.dry_run, "data": data, "next": page.next})
 
     async def replay(self, request: Request) -> Response:
-        """Events go to a handler that never had them. `data` has the new deliveries."""
+        """Events go to a handler that never had them, as its routes say. `data` has the new deliveries."""
         await self._parts.access.require_admin(request)
         read_params(request.query_params, ())
         body = await read(ReplaysBody, request, self._parts)
@@ -53,19 +55,28 @@ class Bulk:
         page = await self._events(body)
         made = []
         for event in page.data:
-            if not _may_have(event, body) or await self._had(event, body.handler):
+            plan = self._plan(event, body)
+            if plan is None or await self._had(event, body.handler):
                 continue
             delivery_id = None if body.dry_run else self._parts.new_id("dlv")
-            if delivery_id is None or await self._store.replay(event.id, Plan(handler=body.handler), delivery_id):
+            if delivery_id is None or await self._store.replay(event.id, plan, delivery_id):
                 made.append({"delivery_id": delivery_id, "event_id": event.id, "event_type": event.type})
         return json_answer({"dry_run": body.dry_run, "data": made, "next": page.next})
 
-    def _check(self, body: ReplaysBody) -> None:
+    def _plan(self, event: Event, body: ReplaysBody) -> Plan | None:
+        if not body.all:
+            return self._parts.plan_for(event, body.handler)
+        return Plan(handler=body.handler) if _may_have(event, body) else None
+
+    def _check_handler(self, name: str) -> None:
         known = self._parts.handlers()
-        if body.handler not in known:
+        if name not in known:
             names = ", ".join(sorted(known)) or "none"
             raise Rejection(422, "Unprocessable Content", f"Give handler as one of the configured ones: {names}.")
-        if not body.model_fields_set - _PAGE - {"handler"}:
+
+    def _check(self, body: ReplaysBody) -> None:
+        self._check_handler(body.handler)
+        if not body.model_fields_set - _NO_FILTER:
             raise Rejection(422, "Unprocessable Content", 'Say which events, if only by time: {"since": "7d"}.')
 
     async def _events(self, body: ReplaysBody) -> Page[Event]:
@@ -79,7 +90,7 @@ class Bulk:
         return bool(page.data)
 
     def _query(self, body: RedeliveriesBody | ReplaysBody) -> Query:
-        filters = body.model_dump(exclude={"dry_run", "since"})
+        filters = body.model_dump(exclude={"dry_run", "since", "all"})
         if isinstance(body, ReplaysBody):
             # The handler is where the events go, not what they are chosen by.
             del filters["handler"]

@@ -32,6 +32,7 @@ class Deliveries:
     def routes(self) -> Sequence[Route]:
         return (
             Route("/v1/events", self.list_events, methods=["GET"]),
+            Route("/v1/events/{ident}", self.show_event, methods=["GET"]),
             Route("/v1/deliveries", self.list, methods=["GET"]),
             Route("/v1/deliveries/{ident}", self.show, methods=["GET"]),
             Route("/v1/deliveries/{ident}/redeliver", self.redeliver, methods=["POST"]),
@@ -44,6 +45,15 @@ class Deliveries:
         query = read_query(request, _EVENT_FILTERS, store.now())
         page = await listed_events(store.events, query, event_json if query.event_id else _listed_event)
         return json_answer({"data": page.data, "next": page.next})
+
+    async def show_event(self, request: Request) -> Response:
+        """With the provider's whole body as `raw`."""
+        await self._parts.access.require_admin(request)
+        read_params(request.query_params, ())
+        event = await self._parts.store.event(storable_id(request.path_params["ident"]))
+        if event is None:
+            raise not_found()
+        return json_answer(event_json(event))
 
     async def list(self, request: Request) -> Response:
         await self._parts.access.require_admin(request)
@@ -80,7 +90,7 @@ def _listed_event(event: Event) -> dict[str, Any]:
     size = len(json_bytes(event.raw))
     if size <= _SHOWN_RAW:
         return event_json(event)
-    return event_json(event) | {"raw": f"[{size} bytes: see /v1/events?event_id={event.id}]"}
+    return event_json(event) | {"raw": f"[{size} bytes: see /v1/events/{event.id}]"}
 
 
 def delivery_json(row: DeliveryRow) -> dict[str, Any]:

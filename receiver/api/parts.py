@@ -87,6 +87,7 @@ class CallbackUrl:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """`handlers` gives the names that the configuration has now. `make_callback_url` raises Rejection.
+    `plan_for` says how the routes of now give an event to a handler, None where they don't.
 
     `new_id` makes an id from its prefix. A body may have `body_limit` bytes and take `patience` seconds; a check may
     take `check_time` seconds.
@@ -97,6 +98,7 @@ class Parts:
     new_id: Callable[[str], str]
     handlers: Callable[[], Collection[str]]
     make_callback_url: Callable[[CallbackUrlWish], Awaitable[CallbackUrl]]
+    plan_for: Callable[[Event, str], Plan | None]
     alive: Sequence[Check] = ()
     ready: Sequence[Check] = ()
     body_limit: int = 1024 * 1024

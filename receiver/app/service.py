@@ -3,7 +3,7 @@
 import os
 import random
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,14 +12,14 @@ from secrets import token_hex, token_urlsafe
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
-from receiver import api
+from receiver import api, routing
 from receiver.api.parts import Parts
 from receiver.app.checks import Checks
 from receiver.app.loops import Loops
 from receiver.app.urls import UrlMaker, Urls
 from receiver.attempt import Tools
 from receiver.callbacks import Callbacks
-from receiver.events import new_id, utc_now
+from receiver.events import Event, new_id, utc_now
 from receiver.files import Archive, FileLinks
 from receiver.handler import Handler
 from receiver.intake import Intake
@@ -186,6 +186,7 @@ class _Builder:
             new_id=fresh_id,
             handlers=self._settings.handlers.keys,
             make_callback_url=url_maker(self._settings, self._store, self._urls, self.intake).make,
+            plan_for=planner(self._settings.routes),
             alive=checks.alive(),
             ready=checks.ready(),
         )
@@ -195,6 +196,11 @@ def url_maker(settings: Settings, store: Store, urls: Urls, intake: Intake) -> U
     return UrlMaker(
         urls=urls, store=store, intake=intake, providers=settings.providers, clients=settings.clients.keys()
     )
+
+
+def planner(routes: Sequence[routing.Route]) -> Callable[[Event, str], routing.Plan | None]:
+    """How these routes give an event to a handler; None where they don't."""
+    return lambda event, handler: next((step for step in routing.plan(event, routes) if step.handler == handler), None)
 
 
 async def open_signer(settings: Settings, store: Store) -> Signer:

@@ -29,7 +29,10 @@ class CallbackUrlOptions:
 
 @taking(CallbackUrlOptions)
 def callback_url(wanted: CallbackUrlOptions) -> None:
-    """Make a callback URL: it alone is printed, the submission's id goes to stderr."""
+    """Make a callback URL, for a song asked for elsewhere.
+
+    The URL alone is printed; the submission's id goes to stderr.
+    """
     run(_make(wanted))
 
 
@@ -41,10 +44,10 @@ async def _make(wanted: CallbackUrlOptions) -> None:
         "standing": wanted.standing,
         **given({"client": wanted.client}),
     }
-    async with open_source(wanted.config) as source:
+    async with open_source(wanted.config, new=True) as source:
         made = await source.post("/v1/callback-urls", body)
     if wanted.json:
         print_json(made)
         return
     out.print(Text(made["url"]), soft_wrap=True)
-    err.print(made["submission_id"])
+    err.print(Text(made["submission_id"]), soft_wrap=True)

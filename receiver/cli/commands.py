@@ -1,5 +1,8 @@
 """Every command, one line each."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from receiver.cli import (
@@ -12,15 +15,32 @@ from receiver.cli import (
     simulating,
     submitting,
 )
+from receiver.cli.context import out
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"receiver {version('suno-receiver')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="receiver",
-    help="Receives what Suno music APIs call back, keeps it, and sends it on.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _receiver(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Receives what Suno music APIs call back, keeps it, and sends it on."""
+
 
 app.command()(serving.serve)
 app.command()(serving.migrate)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 DEFAULT_CONFIG = "config/receiver.yaml"
 DEFAULT_PORT = 8000
+LARGEST_PORT = 65535
+
+# More of them would take their time to become a number.
+_DIGITS = 9
 
 ConfigOption = Annotated[
     Path | None,
@@ -35,6 +39,16 @@ def config_path(given: Path | None) -> Path:
 def settings_from(given: Path | None) -> Settings:
     """Raises ConfigError with every mistake."""
     return load(config_path(given), os.environ)
+
+
+def environment_port(environ: Mapping[str, str]) -> int | None:
+    """The port that PORT names, if any. Raises ConfigError."""
+    text = environ.get("PORT", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= LARGEST_PORT):
+        raise usage(f"PORT must be a number up to {LARGEST_PORT}, not {text!r}.")
+    return int(text)
 
 
 def usage(sentence: str) -> ConfigError:

@@ -1,31 +1,33 @@
 """`demo`: everything on this machine without a key. A pretend provider, a receiver, a few songs, and where they are."""
 
 import asyncio
+import errno
 import logging
 import os
 import random
 import shlex
-import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from receiver.app import Service, bind, build, redactor
 from receiver.app.server import PortInUse
 from receiver.cli import demo_songs, logs
-from receiver.cli.context import DEFAULT_PORT, err, out, run
+from receiver.cli.context import DEFAULT_PORT, LARGEST_PORT, err, out, run
 from receiver.cli.demo_folder import DemoFolder
 from receiver.cli.demo_story import Story
 from receiver.cli.desk import Desk
+from receiver.cli.interrupts import finished
 from receiver.cli.loopback import address_of, serving
 from receiver.cli.options import taking
+from receiver.cli.program import program
 from receiver.cli.source import Remote, remote_source
 from receiver.events import utc_now
 from receiver.outbound import Http
@@ -38,7 +40,7 @@ _SECRET_BYTES = 24
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the receiver listens; in use: another.")] = (
+    port: Annotated[int, typer.Option(min=0, max=LARGEST_PORT, help="Where the receiver listens; in use: another.")] = (
         DEFAULT_PORT
     )
     folder: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("data")
@@ -77,54 +79,37 @@ async def _demo(wanted: DemoOptions, folder: DemoFolder) -> None:
 
 
 async def _serve(service: Service, listener: socket.socket, story: Story, wanted: DemoOptions) -> None:
-    """The receiver runs until a signal; without a terminal until the songs are there."""
-    stays = out.is_terminal and not wanted.exit
+    """The receiver runs until an interrupt; without a terminal until the songs are there."""
     service.loops.start()
     try:
         async with serving(service.app, listener):
-            with _signals() as signalled:
-                await _until(signalled, story.tell(demo_songs.plots(wanted.songs)))
-                if stays and not signalled.is_set():
-                    _say_what_is_next(story, listener)
-                    await signalled.wait()
+            await story.tell(demo_songs.plots(wanted.songs))
+            if out.is_terminal and not wanted.exit:
+                _say_what_is_next(story, listener)
+                await asyncio.Event().wait()
     finally:
-        service.loops.stop()
-        await service.loops.join()
-        await service.close()
+        await finished(_end(service))
 
 
-async def _until(signalled: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Does the work, or leaves it where it is when the signal comes. Raises what the work raises."""
-    working, waiting = asyncio.create_task(work), asyncio.create_task(signalled.wait())
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            await working
-    finally:
-        working.cancel()
-        waiting.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
-
-
-@contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """Is set when someone wants this to end."""
-    signalled, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled.set)
-    try:
-        yield signalled
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+async def _end(service: Service) -> None:
+    service.loops.stop()
+    await service.loops.join()
+    await service.close()
 
 
 def _say_what_is_next(story: Story, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     where = f"PORT={port} " if port != DEFAULT_PORT else ""
-    command = f"{where}receiver submit --config {shlex.quote(str(story.folder.config))} 'a song about rain'"
-    out.print(f"          {command}\n", markup=False, soft_wrap=True)
-    out.print(f"The receiver is still running on {address_of(listener)}: Ctrl-C ends it.", markup=False)
+    config = shlex.quote(str(story.folder.config))
+    out.print(
+        f"          {where}{program()} submit --config {config} 'a song about rain'\n", markup=False, soft_wrap=True
+    )
+    out.print(
+        f"The receiver is still running on {address_of(listener)}, for programs and for the links above.\n"
+        "Send it a song with the last command, from another terminal. Ctrl-C ends it.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @asynccontextmanager
@@ -148,10 +133,15 @@ async def _provider(fast: bool) -> AsyncIterator[str]:
 def _listen(port: int) -> socket.socket:
     try:
         return bind(_HOST, port)
-    except PortInUse:
-        free = bind(_HOST, 0)
-        err.print(f"Port {port} is in use, so this takes {free.getsockname()[1]}.", markup=False)
-        return free
+    except PortInUse as error:
+        why = error.__context__
+        if not isinstance(why, OSError) or why.errno != errno.EADDRINUSE:
+            raise
+    free = bind(_HOST, 0)
+    instead = free.getsockname()[1]
+    said = f"Port {port} is in use by another program, so the receiver listens on {instead} instead."
+    err.print(said, markup=False, soft_wrap=True)
+    return free
 
 
 def _log_to(path: Path, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from receiver.cli import songs
 from receiver.cli.songs import Json
-from receiver.cli.tables import moment
+from receiver.cli.times import moment
 from receiver.simulator import Script
 
 SLOW = Script(text_after=1.0, first_after=3.0, complete_after=5.0)

@@ -1,6 +1,7 @@
 """What the demo does, as a client would over HTTP: submits its songs, shows them coming, and says where they are."""
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from receiver.cli.demo_folder import DemoFolder
 from receiver.cli.demo_songs import Picture, Plot, Song
 from receiver.cli.desk import Desk
 from receiver.cli.lists import deliveries_of
+from receiver.cli.program import program
 from receiver.cli.songs import Json
 from receiver.cli.submitting import send
 from receiver.cli.tables import show_pairs
@@ -78,8 +80,7 @@ class Story:
         yield ""
         yield f"database  {self.folder.database}"
         yield f"log       {self.folder.log}"
-        yield f"password  in {self.folder.password} (admin)"
-        yield f"next      receiver submissions --config {self.folder.config}"
+        yield f"next      {program()} submissions --config {shlex.quote(str(self.folder.config))}"
 
 
 @contextmanager

@@ -2,16 +2,19 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from receiver.cli import songs
 from receiver.cli.context import settings_from
 from receiver.cli.songs import Json
 from receiver.cli.source import Remote, Source, database_source, nearby, remote, remote_source
 from receiver.settings import Settings
+
+T = TypeVar("T")
 
 # Nothing tells when an event has been routed: after so many quick looks without work no more is expected.
 _CALM, _QUICK_S = 3, 0.3
@@ -45,14 +48,22 @@ def _token(settings: Settings) -> str:
     return next((token.get_secret_value() for token in known), "")
 
 
-async def watch(source: Source, ident: str, tell: Callable[[Json], None], pause: float, *, final: bool = True) -> Json:
-    """Looks every `pause` seconds until the deliveries have ended, and with `final` the submission too."""
-    calm = 0
+async def until_final(source: Source, ident: str, tell: Callable[[Json], None], pause: float) -> Json:
+    """Looks every `pause` seconds until the submission is final."""
     while True:
         view: Json = await source.get(f"/v1/submissions/{ident}")
         tell(view)
-        over = songs.waiting(view) == 0 and (songs.is_final(view) or not final)
-        calm = calm + 1 if over else 0
-        if calm == _CALM:
+        if songs.is_final(view):
             return view
-        await asyncio.sleep(min(pause, _QUICK_S) if over else pause)
+        await asyncio.sleep(pause)
+
+
+async def until_calm(look: Callable[[], Awaitable[T]], busy: Callable[[T], object], pause: float) -> T:
+    """Looks every `pause` seconds until nothing is busy, and was not some quick looks before."""
+    calm = 0
+    while True:
+        seen = await look()
+        calm = 0 if busy(seen) else calm + 1
+        if calm == _CALM:
+            return seen
+        await asyncio.sleep(min(pause, _QUICK_S) if calm else pause)

@@ -1,6 +1,6 @@
 """`submissions`, `events` and `deliveries`: what there is, newest first, from a running receiver or the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -8,12 +8,12 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
-from handlers.text import one_line
-from receiver.cli import songs
+from receiver.cli import details, songs
 from receiver.cli.context import err, out, run
 from receiver.cli.options import LabelOption, ListOptions, given, label_params, taking
 from receiver.cli.source import Forbidden, NotThere, Source, open_source
-from receiver.cli.tables import Column, Row, moment, show, show_pairs
+from receiver.cli.tables import Column, Row, show
+from receiver.cli.times import moment
 from receiver.errors import ReceiverError
 from receiver.shapes import json_bytes
 
@@ -26,7 +26,6 @@ TypeOption = Annotated[str | None, typer.Option("--type", help='Such as music.co
 
 @dataclass(frozen=True, kw_only=True)
 class SubmissionsOptions(ListOptions):
-    ident: Annotated[str | None, typer.Argument(metavar="ID", help="One of them, with all that belongs to it.")] = None
     stage: StageOption = None
     provider: ProviderOption = None
     client: ClientOption = None
@@ -69,18 +68,6 @@ class DeliveriesOptions(EventsOptions):
         return super().params() | given({"state": self.state, "handler": self.handler, "event_id": self.event})
 
 
-def _labels(row: Row) -> str:
-    return " ".join(f"{name}={value}" for name, value in row["labels"].items())
-
-
-def _said(row: Row) -> str:
-    """An error in one sentence: an event's has parts, a delivery's is text."""
-    error = row.get("error")
-    if isinstance(error, Mapping):
-        return str(error.get("meaning") or error["message"])
-    return error or ""
-
-
 def _short(name: str) -> Callable[[Row], str]:
     return lambda row: moment(row[name], "%m-%d %H:%M")
 
@@ -91,21 +78,21 @@ def _text(name: str) -> Callable[[Row], str]:
 
 _SUBMISSIONS = (
     Column("created", _short("created_at")),
-    Column("stage", _text("stage")),
+    Column("stage", details.stage),
     Column("what", songs.title, flexible=True),
     Column("provider", _text("provider"), roomy=True),
     Column("client", _text("client"), roomy=True),
     Column("id", _text("id")),
-    Column("labels", _labels, roomy=True),
+    Column("labels", details.labels, roomy=True),
 )
 _EVENTS = (
     Column("received", lambda row: moment(row["received_at"])),
     Column("type", _text("type"), flexible=True),
     Column("level", _text("level"), roomy=True),
-    Column("via", _text("via"), roomy=True),
+    Column("via", details.via, roomy=True),
     Column("id", _text("id")),
     Column("submission", _text("submission_id"), roomy=True),
-    Column("error", _said, roomy=True),
+    Column("error", details.error, roomy=True),
 )
 _DELIVERIES = (
     Column("state", _text("state")),
@@ -114,26 +101,26 @@ _DELIVERIES = (
     Column("due", _short("due_at")),
     Column("id", _text("id")),
     Column("event", _text("event_type"), roomy=True),
-    Column("error", _said, roomy=True),
+    Column("error", details.error, roomy=True),
 )
 
 
 @taking(SubmissionsOptions)
 def submissions(wanted: SubmissionsOptions) -> None:
     """List submissions, or show one."""
-    run(_list("/v1/submissions", wanted, _SUBMISSIONS) if wanted.ident is None else _one(wanted, wanted.ident))
+    run(_submission(wanted, wanted.ident) if wanted.ident else _list("/v1/submissions", wanted, _SUBMISSIONS))
 
 
 @taking(EventsOptions)
 def events(wanted: EventsOptions) -> None:
-    """List events."""
-    run(_list("/v1/events", wanted, _EVENTS))
+    """List events, or show one."""
+    run(_event(wanted, wanted.ident) if wanted.ident else _list("/v1/events", wanted, _EVENTS))
 
 
 @taking(DeliveriesOptions)
 def deliveries(wanted: DeliveriesOptions) -> None:
-    """List deliveries."""
-    run(_list("/v1/deliveries", wanted, _DELIVERIES))
+    """List deliveries, or show one."""
+    run(_delivery(wanted, wanted.ident) if wanted.ident else _list("/v1/deliveries", wanted, _DELIVERIES))
 
 
 async def _list(path: str, wanted: ListOptions, columns: Sequence[Column]) -> None:
@@ -145,60 +132,45 @@ async def _list(path: str, wanted: ListOptions, columns: Sequence[Column]) -> No
     if not page["data"]:
         err.print("Nothing was found.")
         return
-    show(out, page["data"], columns, _said)
+    show(out, page["data"], columns, details.error)
     if page["next"]:
         err.print(f"There are more: --cursor {page['next']}", markup=False, soft_wrap=True)
 
 
-async def _one(wanted: SubmissionsOptions, ident: str) -> None:
-    params = given({"provider": wanted.provider})
+async def _submission(wanted: SubmissionsOptions, ident: str) -> None:
     async with open_source(wanted.config) as source:
-        view = await _find(source, ident, params)
-        if wanted.json:
-            print_json(view)
-            return
-        rows = await deliveries_of(source, view["id"])
-    _show_facts(view)
-    _show_around(view, rows)
+        target, params = f"/v1/submissions/{quote(ident, safe='')}", given({"provider": wanted.provider})
+        view = await _found(source.get(target, params), f"submission {ident!r}, nor a task with this id")
+        rows = None if wanted.json else await deliveries_of(source, view["id"])
+    if wanted.json:
+        print_json(view)
+    else:
+        details.show_submission(view, rows)
 
 
-async def _find(source: Source, ident: str, params: Mapping[str, str]) -> Any:
+async def _event(wanted: EventsOptions, ident: str) -> None:
+    async with open_source(wanted.config) as source:
+        view = await _found(source.get(f"/v1/events/{quote(ident, safe='')}"), f"event {ident!r}")
+    if wanted.json:
+        print_json(view)
+    else:
+        details.show_event(view)
+
+
+async def _delivery(wanted: DeliveriesOptions, ident: str) -> None:
+    async with open_source(wanted.config) as source:
+        view = await _found(source.get(f"/v1/deliveries/{quote(ident, safe='')}"), f"delivery {ident!r}")
+    if wanted.json:
+        print_json(view)
+    else:
+        details.show_delivery(view)
+
+
+async def _found(asked: Awaitable[Any], what: str) -> Any:
     try:
-        return await source.get(f"/v1/submissions/{quote(ident, safe='')}", params)
+        return await asked
     except NotThere:
-        raise ReceiverError(f"There is no submission {ident!r}, nor a task with this id.") from None
-
-
-def _show_facts(view: Row) -> None:
-    names = ("id", "task_id", "parent", "provider", "operation", "client", "stage", "created_at", "deadline_at")
-    pairs = [(name, one_line(str(view[name]))) for name in names if view[name]]
-    if view["labels"]:
-        pairs.append(("labels", one_line(_labels(view))))
-    show_pairs(out, [*pairs, *songs.failure(view)])
-
-
-def _show_around(view: Row, rows: Sequence[Row] | None) -> None:
-    if view["events"]:
-        out.print("\nevents", style="bold")
-        for event in view["events"]:
-            out.print(Text(f"  {moment(event['occurred_at'])}  {event['id']}  {event['type']}"), soft_wrap=True)
-    known = view["deliveries"] if rows is None else rows
-    if known:
-        out.print("\ndeliveries", style="bold")
-    for row in known:
-        said = f": {one_line(_said(row))}" if _said(row) else ""
-        out.print(Text(f"  {row['state']:9}  {row['id']}  {row['handler']}{said}"), soft_wrap=True)
-    print_links(view, rows or ())
-
-
-def print_links(view: Row, rows: Sequence[Row]) -> None:
-    """The results with their files: archived ones by their lasting links, else the provider's."""
-    if view["results"]:
-        out.print("\nresults", style="bold")
-    for result in songs.linked(view, rows):
-        out.print(Text(f"  {result.title}"), soft_wrap=True)
-        for role, link in result.links:
-            out.print(Text(f"    {role:7} {link}"), soft_wrap=True)
+        raise ReceiverError(f"There is no {what}.") from None
 
 
 async def deliveries_of(source: Source, submission_id: str) -> list[Any] | None:

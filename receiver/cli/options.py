@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from receiver.cli.context import ConfigOption, JsonOption, usage
+from receiver.cli.times import since
 
 R = TypeVar("R")
 
@@ -19,8 +20,9 @@ LabelOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """What every list takes. `since` is a time, or how long ago; the API reads it."""
+    """What every list takes. `since` is a time, or how long ago."""
 
+    ident: Annotated[str | None, typer.Argument(metavar="ID", help="One of them, with all that belongs to it.")] = None
     config: ConfigOption = None
     search: Annotated[str | None, typer.Option("--search", "-q", help="Text in ids, titles and operations.")] = None
     since: Annotated[str | None, typer.Option(help="A time (2026-11-21T08:00), or how long ago (30m, 2h, 7d).")] = None
@@ -30,7 +32,7 @@ class ListOptions:
 
     def params(self) -> dict[str, str]:
         """The query of the API's list."""
-        named = {"q": self.search, "since": self.since, "limit": str(self.limit), "cursor": self.cursor}
+        named = {"q": self.search, "since": since(self.since), "limit": str(self.limit), "cursor": self.cursor}
         return given(named)
 
 

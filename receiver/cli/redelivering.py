@@ -13,6 +13,7 @@ from receiver.cli.context import ConfigOption, JsonOption, err, out, run, usage
 from receiver.cli.lists import ClientOption, ProviderOption, StageOption, SubmissionOption, TypeOption, print_json
 from receiver.cli.options import LabelOption, given, read_labels, taking
 from receiver.cli.source import Conflict, NotThere, Source, open_source
+from receiver.cli.times import since
 from receiver.errors import ReceiverError
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say which.")]
@@ -40,7 +41,7 @@ class RedeliverOptions:
         named = {
             "handler": self.handler,
             "state": self.state,
-            "since": self.since,
+            "since": since(self.since),
             "q": self.search,
             "submission_id": self.submission,
             "type": self.type,
@@ -60,6 +61,7 @@ class ReplayOptions:
     search: SearchOption = None
     submission: SubmissionOption = None
     event: Annotated[str | None, typer.Option(help="Only this event.")] = None
+    all: Annotated[bool, typer.Option("--all", help="Also those that no route gives to this handler.")] = False
     dry_run: DryRunOption = False
     json: JsonOption = False
     config: ConfigOption = None
@@ -70,7 +72,7 @@ class ReplayOptions:
             "stage": self.stage,
             "provider": self.provider,
             "client": self.client,
-            "since": self.since,
+            "since": since(self.since),
             "q": self.search,
             "submission_id": self.submission,
             "event_id": self.event,
@@ -81,7 +83,7 @@ class ReplayOptions:
 
 @taking(RedeliverOptions)
 def redeliver(wanted: RedeliverOptions) -> None:
-    """Put deliveries back: those with these ids, or all that a filter takes."""
+    """Put deliveries back, by their ids or by a filter."""
     chosen = wanted.filter()
     if wanted.idents and chosen:
         raise usage("Name deliveries by their ids, or by a filter, not both.")
@@ -96,7 +98,12 @@ def redeliver(wanted: RedeliverOptions) -> None:
 
 @taking(ReplayOptions)
 def replay(wanted: ReplayOptions) -> None:
-    """Send past events to a handler that never had them."""
+    """Send past events to a handler that never had them.
+
+    Those that the routes of now give to it, and as they say; with --all every event that the filter takes.
+    """
+    if not wanted.filter():
+        raise usage("Say which events, if only by time: --since 7d.")
     run(_replay(wanted))
 
 
@@ -128,10 +135,13 @@ async def _redeliver_all(wanted: RedeliverOptions) -> None:
 
 
 async def _replay(wanted: ReplayOptions) -> None:
-    body = {**wanted.filter(), "handler": wanted.handler, "dry_run": wanted.dry_run}
+    body = {**wanted.filter(), "handler": wanted.handler, "all": wanted.all, "dry_run": wanted.dry_run}
     async with open_source(wanted.config) as source:
         rows = await _pages(source, "/v1/replays", body)
         _tell(rows, source, wanted.json, dry_run=wanted.dry_run)
+    if not rows and not wanted.all:
+        said = f"No route gives such an event to {wanted.handler}, or it had them; --all asks no route."
+        err.print(said, markup=False, soft_wrap=True)
 
 
 async def _pages(source: Source, path: str, body: Mapping[str, Any]) -> list[Any]:
@@ -157,9 +167,10 @@ def _tell(rows: list[Any], source: Source, as_json: bool, *, dry_run: bool = Fal
     for row in rows:
         out.print(Text(_line(row)), soft_wrap=True)
     count = f"{len(rows)} delivery" if len(rows) == 1 else f"{len(rows)} deliveries"
-    err.print(f"{count} would go out; nothing was changed." if dry_run else f"{count} put back.")
+    said = f"{count} would go out; nothing was changed." if dry_run else f"{count} put back."
+    err.print(said, soft_wrap=True)
     if rows and not dry_run and not source.live:
-        err.print(_SOON)
+        err.print(_SOON, soft_wrap=True)
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.text import Text
 
 from receiver.cli.context import ConfigOption, JsonOption, err, out, settings_from, usage
-from receiver.cli.lists import ClientOption, ProviderOption, print_json
+from receiver.cli.lists import print_json
 from receiver.cli.options import given, read_labels, taking
 from receiver.events import EVENT, OWN_KINDS, Event, Level, Stage, Via, utc_now
 from receiver.routing import Globs, Match, Plan, Route, plan
@@ -27,9 +27,9 @@ _STAGES = frozenset({*Stage, "updated"})
 class RouteTestOptions:
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="An event as JSON; - reads stdin.")] = None
     type: Annotated[str | None, typer.Option("--type", help="In place of a file: music.complete.")] = None
-    provider: ProviderOption = None
+    provider: Annotated[str | None, typer.Option(help="With --type; else the default provider.")] = None
     operation: Annotated[str | None, typer.Option(help="With --type; else generate.")] = None
-    client: ClientOption = None
+    client: Annotated[str | None, typer.Option(help="With --type; else none.")] = None
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="With --type; may be repeated.")
     ] = None
@@ -53,7 +53,7 @@ def route_test(wanted: RouteTestOptions) -> None:
         for line in describe(event, plans, settings.routes):
             out.print(Text(line), soft_wrap=True)
     if not plans:
-        err.print("No handler would get it.")
+        err.print("No handler would get it.", soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from receiver.app import bind
 from receiver.cli import songs
 from receiver.cli.context import ConfigOption, JsonOption, err, out, run, usage
-from receiver.cli.desk import Desk, open_desk, watch
+from receiver.cli.desk import Desk, open_desk, until_calm
 from receiver.cli.lists import print_json
 from receiver.cli.loopback import address_of, serving
 from receiver.cli.options import read_labels, taking
@@ -57,7 +57,7 @@ class SimulateOptions:
 
 @taking(SimulateOptions)
 def simulate(wanted: SimulateOptions) -> None:
-    """Rehearse: have a running receiver called back, and see what comes of it."""
+    """Rehearse: have a running receiver called back."""
     run(_simulate(wanted, script_of(wanted)))
 
 
@@ -144,13 +144,19 @@ async def _ask(provider: Simulator, http: Http, operation: str, callback_url: st
 
 
 async def _settled(desk: Desk, ident: str) -> Json:
-    found: list[Json] = []
+    found: Json | None = None
+
+    async def look() -> Json:
+        nonlocal found
+        found = await desk.source.get(f"/v1/submissions/{ident}")
+        return found
+
     with suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE_S):
-            return await watch(desk.source, ident, found.append, _LOOK_S, final=False)
-    if not found:
+            return await until_calm(look, songs.waiting, _LOOK_S)
+    if found is None:
         raise ReceiverError("The database did not answer in time.")
-    return found[-1]
+    return found
 
 
 def _sent(task: Task) -> list[dict[str, Any]]:
@@ -168,7 +174,9 @@ def _print_end(task: Task, view: Json) -> None:
     for line in _lines(view):
         out.print(Text(line), soft_wrap=True)
     if not view["deliveries"]:
-        err.print("No handler got them: rehearsals go only to routes that say `via: simulated`.", markup=False)
+        err.print(
+            "No handler got them: rehearsals go only to routes that say `via: simulated`.", markup=False, soft_wrap=True
+        )
 
 
 def _lines(view: Json) -> Iterable[str]:

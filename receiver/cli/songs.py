@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.text import one_line
+from receiver.events import OWN_KINDS
 
 Json = Mapping[str, Any]
 
@@ -25,9 +26,15 @@ class Linked:
 
 
 def title(view: Json) -> str:
-    """The title of the first result; the operation until there is one."""
-    results = view["results"]
-    return one_line(results[0]["title"] or "") or view["operation"] if results else view["operation"]
+    """The title of the first result, until there is one what the client called it, else the operation."""
+    made = [result["title"] for result in view["results"][:1]]
+    titles = (one_line(text or "") for text in (*made, view.get("title")))
+    return next(filter(None, titles), view["operation"])
+
+
+def is_own(event: Json) -> bool:
+    """One of our own events: no provider said it."""
+    return event["type"].partition(".")[0] in OWN_KINDS
 
 
 def is_final(view: Json) -> bool:

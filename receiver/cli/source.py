@@ -16,15 +16,17 @@ from starlette.applications import Starlette
 from receiver import api
 from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts
 from receiver.app import fresh_id, open_database, url_maker
-from receiver.app.service import open_signer
+from receiver.app.service import open_signer, planner
 from receiver.app.urls import Urls
-from receiver.cli.context import DEFAULT_PORT, settings_from, usage
+from receiver.cli.context import DEFAULT_PORT, environment_port, settings_from, usage
+from receiver.cli.interrupts import finished
 from receiver.cli.within import ask
 from receiver.errors import NotSent, Outcome, ReceiverError
 from receiver.intake import Intake
 from receiver.outbound import Answer, Http
 from receiver.settings import Settings
 from receiver.shapes import json_bytes
+from receiver.store import sqlite_path
 from receiver.store.base import Store
 from receiver.web.access import Access, AdminDoor
 from receiver.web.answers import EXCEPTION_HANDLERS
@@ -38,6 +40,10 @@ Send = Callable[[str, str, bytes | None], Awaitable[Answer]]
 
 
 class NoReceiver(ReceiverError):
+    pass
+
+
+class NoDatabase(ReceiverError):
     pass
 
 
@@ -109,17 +115,18 @@ def remote(environ: Mapping[str, str]) -> Remote | None:
 
 def nearby(environ: Mapping[str, str]) -> str:
     """Where `receiver serve` listens on this machine. Raises ConfigError."""
-    port = environ.get("PORT") or str(DEFAULT_PORT)
-    if not port.isdigit():
-        raise usage(f"PORT must be a number, not {port!r}.")
-    return f"http://127.0.0.1:{port}"
+    port = environment_port(environ)
+    return f"http://127.0.0.1:{DEFAULT_PORT if port is None else port}"
 
 
 @asynccontextmanager
-async def open_source(config: Path | None) -> AsyncIterator[Source]:
-    """The running receiver of the environment, else the configuration's database. Raises ReceiverError."""
+async def open_source(config: Path | None, *, new: bool = False) -> AsyncIterator[Source]:
+    """The running receiver of the environment, else the configuration's database. Raises ReceiverError.
+
+    `new`: a database that is not there is made.
+    """
     there = remote(os.environ)
-    opened = remote_source(there) if there else database_source(settings_from(config))
+    opened = remote_source(there) if there else database_source(settings_from(config), new=new)
     async with opened as source:
         yield source
 
@@ -138,8 +145,11 @@ async def remote_source(there: Remote) -> AsyncIterator[Source]:
 
 
 @asynccontextmanager
-async def database_source(settings: Settings) -> AsyncIterator[Source]:
+async def database_source(settings: Settings, *, new: bool = False) -> AsyncIterator[Source]:
     """The API over this database, without a server: what a running receiver would answer, in the same words."""
+    path = sqlite_path(settings.database).absolute()
+    if not new and not path.exists():
+        raise NoDatabase(f"There is no database at {path}: start `receiver serve`, which makes it, or check --config.")
     store = await open_database(settings)
     try:
         password = token_urlsafe()
@@ -150,7 +160,7 @@ async def database_source(settings: Settings) -> AsyncIterator[Source]:
 
         yield Source(send, live=False)
     finally:
-        await store.close()
+        await finished(store.close())
 
 
 def _application(settings: Settings, store: Store, password: str) -> Starlette:
@@ -167,6 +177,7 @@ def _application(settings: Settings, store: Store, password: str) -> Starlette:
         new_id=fresh_id,
         handlers=settings.handlers.keys,
         make_callback_url=make_callback_url,
+        plan_for=planner(settings.routes),
     )
     return Starlette(routes=api.routes(parts), exception_handlers=EXCEPTION_HANDLERS)
 

@@ -1,40 +1,31 @@
 """`submit`: a song through the gateway of a running receiver, watched until its files are archived."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from handlers.text import one_line, shorten
-from receiver.cli import songs
-from receiver.cli.context import ConfigOption, JsonOption, err, out, run, usage
-from receiver.cli.desk import Desk, open_desk, watch
-from receiver.cli.lists import deliveries_of, print_json, print_links
+from receiver.cli.context import ConfigOption, JsonOption, out, run, usage
+from receiver.cli.desk import Desk, open_desk
+from receiver.cli.following import Following
+from receiver.cli.lists import print_json
 from receiver.cli.options import read_labels, taking
-from receiver.cli.songs import Json
 from receiver.cli.source import problem_of
-from receiver.cli.tables import moment, show_pairs
 from receiver.errors import ReceiverError
-from receiver.events import utc_now
 from receiver.outbound import Http
 from receiver.providers import provider_class
 from receiver.providers.base import Operation
-from receiver.shapes import json_bytes, timestamp
+from receiver.shapes import json_bytes
 from receiver.units import parse_duration, suggestion
 
-_LOOK_S = 1.0
 # Without a configuration at hand the paths of this type are taken: its family shares them.
 _USUAL_TYPE = "sunoapi"
 _LONGEST_TITLE = 80
-_SHOWN = 24
+_MODEL = "V5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +38,7 @@ class SubmitOptions:
     style: Annotated[str | None, typer.Option(help="Genre and mood: indie folk, warm.")] = None
     lyrics: Annotated[str | None, typer.Option(help="The words that are sung; the prompt is the style then.")] = None
     instrumental: Annotated[bool, typer.Option("--instrumental", help="Nobody sings.")] = False
-    model: Annotated[str, typer.Option(help="The provider's name of a model.")] = "V5"
+    model: Annotated[str, typer.Option(help="The provider's name of a model.")] = _MODEL
     operation: Annotated[str, typer.Option(help="What is asked for.")] = "generate"
     provider: Annotated[str | None, typer.Option(help="A provider of the configuration, else its default.")] = None
     label: Annotated[
@@ -62,17 +53,31 @@ class SubmitOptions:
 
 @taking(SubmitOptions)
 def submit(wanted: SubmitOptions) -> None:
-    """Send a song to the provider through a running receiver, and watch it."""
+    """Ask for a song through a running receiver."""
     run(_submit(wanted, read_body(wanted), _seconds(wanted.timeout)))
 
 
 def read_body(wanted: SubmitOptions) -> bytes:
     """The request's JSON: `--data` as it is, else made of the options. Raises ConfigError."""
     if wanted.data is not None:
+        _refuse_beside_data(wanted)
         return _data(wanted.data)
     if not wanted.prompt:
         raise usage('Say what the song is about: receiver submit "a song about rain". Or give --data.')
     return json_bytes(compose(wanted, wanted.prompt))
+
+
+def _refuse_beside_data(wanted: SubmitOptions) -> None:
+    beside = {
+        "PROMPT": wanted.prompt,
+        "--title": wanted.title,
+        "--style": wanted.style,
+        "--lyrics": wanted.lyrics,
+        "--instrumental": wanted.instrumental,
+        "--model": wanted.model != _MODEL,
+    }
+    if said := [name for name, value in beside.items() if value]:
+        raise usage(f"--data is the whole body: leave out {', '.join(said)}, or write it into the JSON.")
 
 
 def compose(wanted: SubmitOptions, prompt: str) -> dict[str, Any]:
@@ -113,13 +118,11 @@ async def _submit(wanted: SubmitOptions, body: bytes, seconds: float) -> None:
         if wanted.no_wait:
             out.print(ident)
             return
-        view = await _watched(desk, ident, seconds)
-        rows = await deliveries_of(desk.source, ident)
+        following = Following(desk.source, ident, seconds, quiet=wanted.json)
+        view, well = await following.to_its_end()
     if wanted.json:
         print_json(view)
-    else:
-        _print_end(view, rows or [])
-    if _went_wrong(view):
+    if not well:
         raise typer.Exit(1)
 
 
@@ -139,67 +142,6 @@ async def send(desk: Desk, path: str, body: bytes, labels: Mapping[str, str]) ->
     if ident is None:
         raise ReceiverError(f"Nothing was submitted. {problem_of(answer)}")
     return ident
-
-
-async def _watched(desk: Desk, ident: str, seconds: float) -> Json:
-    """Raises ReceiverError where the time is over; the song itself goes on."""
-    later = f"Look later with `receiver submissions {ident}`."
-    try:
-        with _teller() as tell:
-            async with asyncio.timeout(seconds):
-                return await watch(desk.source, ident, tell, _LOOK_S)
-    except TimeoutError:
-        raise ReceiverError(f"The time is over, the song goes on. {later}") from None
-    except asyncio.CancelledError:
-        err.print(f"No longer watched; the song goes on. {later}", markup=False, soft_wrap=True)
-        raise
-
-
-@contextmanager
-def _teller() -> Iterator[Callable[[Json], None]]:
-    """Something that shows how far a submission is, whenever it is told: a bar on a terminal, lines in a pipe."""
-    if not err.is_terminal:
-        yield _Lines().tell
-        return
-    columns = (TextColumn("{task.description:10}"), BarColumn(30), TextColumn("{task.fields[title]}"))
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as progress:
-        task = progress.add_task(songs.STEPS[0], total=len(songs.STEPS), title="")
-
-        def tell(view: Json) -> None:
-            title = escape(shorten(songs.title(view), _SHOWN))
-            progress.update(task, description=view["stage"], completed=songs.step(view), title=title)
-
-        yield tell
-
-
-@dataclass
-class _Lines:
-    """A line whenever the stage is another one."""
-
-    before: str = ""
-
-    def tell(self, view: Json) -> None:
-        if view["stage"] != self.before:
-            self.before = view["stage"]
-            now = moment(timestamp(utc_now()), "%H:%M:%S")
-            err.print(f"{now}  {view['stage']:9}  {songs.title(view)}", markup=False, soft_wrap=True)
-
-
-def _print_end(view: Json, rows: Sequence[Json]) -> None:
-    out.print(Text(f"{view['id']}  {view['stage']}"), soft_wrap=True)
-    show_pairs(out, songs.failure(view))
-    print_links(view, rows)
-    for row in _dead(view):
-        said = f"{row['handler']} did not get it: see `receiver deliveries --submission {view['id']}`."
-        err.print(said, markup=False, soft_wrap=True)
-
-
-def _went_wrong(view: Json) -> bool:
-    return not songs.succeeded(view) or bool(_dead(view))
-
-
-def _dead(view: Json) -> list[Json]:
-    return [row for row in view["deliveries"] if row["state"] == "dead"]
 
 
 def _data(text: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
@@ -39,11 +38,6 @@ class Column:
     read: Callable[[Row], str]
     roomy: bool = False
     flexible: bool = False
-
-
-def moment(text: str | None, form: str = "%m-%d %H:%M:%S") -> str:
-    """A time of the API in this machine's zone."""
-    return datetime.fromisoformat(text).astimezone().strftime(form) if text else ""
 
 
 def show(

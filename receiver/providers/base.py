@@ -106,6 +106,10 @@ class Provider(Section):
         """The callback URL that the client had set itself."""
         raise NotImplementedError
 
+    def describe(self, request: Request) -> str | None:
+        """What the client calls the thing it asks for, so that people know it before it has a title."""
+        return None
+
     def read_reply(self, operation: Operation, reply: Reply) -> Verdict:
         """What the provider's answer to a submission means. Never raises."""
         raise NotImplementedError

@@ -17,6 +17,7 @@ from receiver.stages import Report
 
 _OK = 200
 _TIMED_OUT = 408
+_LONGEST_TITLE = 80
 _READERS: Mapping[Kind, Callable[[Mapping[str, Any]], Reading]] = {Kind.MUSIC: read_music}
 
 
@@ -74,6 +75,16 @@ class Family(Provider):
         except Unrecognised:
             return None
         return own if isinstance(own, str) else None
+
+    def describe(self, request: Request) -> str | None:
+        try:
+            wanted = load(request.body)
+        except Unrecognised:
+            return None
+        if not isinstance(wanted, dict):
+            return None
+        said = text(wanted.get("title")) or text(wanted.get("prompt"))
+        return " ".join(said.split())[:_LONGEST_TITLE] if said else None
 
     def read_reply(self, operation: Operation, reply: Reply) -> Verdict:
         try:

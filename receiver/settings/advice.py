@@ -1,20 +1,32 @@
 """Warnings about settings that can be used, but may not do what was meant."""
 
 import ipaddress
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from receiver.events import Level
 from receiver.routing import Route
 from receiver.settings.model import Settings
+from receiver.units import Section
 
 _ALARMS = ("delivery.dead", "handler.paused")
 _LEAST_PASSWORD = 12
+# Keys that are accepted and that nothing in this version reads.
+_NO_UPLOADS = "this version takes no uploads"
+_NOTHING_REMOVED = "this version removes nothing"
+_IDLE = {
+    "admin": {"metrics_token": "this version has no /metrics"},
+    "limits": {"upload": _NO_UPLOADS},
+    "retention": {"events": _NOTHING_REMOVED, "callbacks": _NOTHING_REMOVED},
+}
+_IDLE_OF_CLIENT = {"forward_callbacks": "this version keeps the client's own callback URL and does not call it"}
+_IDLE_OF_PROVIDER = {"upload_base_url": _NO_UPLOADS}
 _HOME = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
 def warnings(settings: Settings) -> list[str]:
     """A sentence for each thing that an operator should know, with its remedy."""
-    return [*_doors(settings), *_links(settings), *_routes(settings), *_alarms(settings)]
+    return [*_doors(settings), *_links(settings), *_routes(settings), *_alarms(settings), *_idle(settings)]
 
 
 def _doors(settings: Settings) -> list[str]:
@@ -38,9 +50,15 @@ def _links(settings: Settings) -> list[str]:
         said = "public_url: is left out, so providers can't call back; submissions are settled by status calls, "
         return [said + "and links point at this machine"]
     parts = urlsplit(settings.public_url)
+    found = []
     if parts.scheme == "http" and _public(parts.hostname or ""):
-        return ["public_url: is http://, so callbacks and links travel in the clear; use https://"]
-    return []
+        found.append("public_url: is http://, so callbacks and links travel in the clear; use https://")
+    if parts.path:
+        said = f"public_url: has a path: the provider's callbacks would go to …{parts.path}/callbacks/…; "
+        # Under /api/ is what clients submit to; no proxy makes callbacks of it.
+        is_api = parts.path.split("/")[1] == "api"
+        found.append(said + ("write the address without it" if is_api else "leave it out, unless a proxy takes it off"))
+    return found
 
 
 def _public(host: str) -> bool:
@@ -78,3 +96,18 @@ def _heard(name: str, routes: tuple[Route, ...]) -> bool:
         for route in routes
         for alarm in _ALARMS
     )
+
+
+def _idle(settings: Settings) -> Iterator[str]:
+    """What is written in the file and has no effect yet."""
+    for name, words in _IDLE.items():
+        yield from _unread(name, getattr(settings, name), words)
+    for name, client in settings.clients.items():
+        yield from _unread(f"clients.{name}", client, _IDLE_OF_CLIENT)
+    for name, provider in settings.providers.items():
+        yield from _unread(f"providers.{name}", provider, _IDLE_OF_PROVIDER)
+
+
+def _unread(place: str, section: Section, words: Mapping[str, str]) -> Iterator[str]:
+    for key in (key for key in words if key in section.model_fields_set):
+        yield f"{place}.{key}: has no effect, {words[key]}; remove it"

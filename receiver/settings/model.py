@@ -105,7 +105,7 @@ class Admin(Section):
     password: Annotated[Secrets | None, _EMPTY_IS_NONE] = None
     """For /v1; left out: one is made, kept hashed, and printed once at the first start."""
     metrics_token: Annotated[Secrets | None, _EMPTY_IS_NONE] = None
-    """For /metrics alone."""
+    """For /metrics, which this version does not have."""
 
 
 class Client(Section):
@@ -116,7 +116,7 @@ class Client(Section):
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of every submission of this client, where the request sets no others."""
     forward_callbacks: tuple[Annotated[str, AfterValidator(_url_pattern)], ...] = ()
-    """Addresses that the client's own callBackUrl may name; `*` stands for anything in the path."""
+    """Addresses that the client's own callBackUrl may name, `*` for anything in the path; this version calls none."""
 
 
 class Outbound(Section):
@@ -134,7 +134,7 @@ class Limits(Section):
     submission_body: Annotated[Size, Field(gt=0)] = 2**20
     """The body of a submission."""
     upload: Annotated[Size, Field(gt=0)] = 512 * 2**20
-    """A file that a client uploads to the provider."""
+    """A file that a client uploads to the provider; this version takes none."""
     file: Annotated[Size, Field(gt=0)] = 512 * 2**20
     """A file that is archived."""
     free_disk: Size = 500 * 2**20
@@ -142,7 +142,7 @@ class Limits(Section):
 
 
 class Retention(Section):
-    """How long things are kept. Submissions stay; so do dead letters and callbacks that no parser understood."""
+    """How long things are kept. This version removes nothing."""
 
     events: Duration = timedelta(days=90)
     """Events with their attempts."""
@@ -242,7 +242,7 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits)
     """How large things may be."""
     retention: Retention = Field(default_factory=Retention)
-    """How long things are kept."""
+    """How long things are kept; this version removes nothing."""
 
     @property
     def default_provider(self) -> str | None:

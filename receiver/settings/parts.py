@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from receiver.errors import ConfigError
-from receiver.settings.mistakes import KeyPath, Mistakes, note
+from receiver.settings.mistakes import KeyPath, Mistakes, note, section_of
 from receiver.settings.secret_files import read_secrets
+from receiver.settings.variables import Variables
 from receiver.settings.vocabulary import NAME
 
 S = TypeVar("S", bound=BaseModel)
@@ -21,10 +23,12 @@ class Reading:
 
     mistakes: Mistakes
     folder: Path
+    variables: Variables
 
 
 def build(model: type[S], raw: Any, at: KeyPath, reading: Reading) -> S | None:
     """The section, or None after its mistakes were noted."""
+    reading.variables.tell(at, partial(_may_be_empty, model))
     section = _without_nothing(raw)
     if isinstance(section, dict):
         section = read_secrets(model, section, at, reading.folder, reading.mistakes)
@@ -33,6 +37,15 @@ def build(model: type[S], raw: Any, at: KeyPath, reading: Reading) -> S | None:
     except ValidationError as error:
         note(error, model, section, at, reading.mistakes)
     return None
+
+
+def _may_be_empty(model: type[BaseModel], path: KeyPath) -> bool:
+    """Whether the section can do without the key at this path."""
+    field = model.model_fields.get(str(path[0])) if path else None
+    if field is None or len(path) == 1:
+        return field is not None and not field.is_required()
+    inner = section_of(field.annotation)
+    return inner is not None and _may_be_empty(inner, path[1:])
 
 
 def _without_nothing(value: Any) -> Any:

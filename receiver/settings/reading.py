@@ -1,6 +1,7 @@
 """Reads the file: YAML, variables, secret files, then every part; all mistakes are told at once."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from receiver.settings.mistakes import Mistakes
 from receiver.settings.model import Client, Settings
 from receiver.settings.parts import Reading, build, build_each, classes, entries
 from receiver.settings.routes import build_routes
-from receiver.settings.variables import fill, read_env
+from receiver.settings.variables import Variables, read_env
 from receiver.settings.vocabulary import RESERVED_HANDLERS, RESERVED_PROVIDERS, Vocabulary
 from receiver.settings.yaml import parse
 from receiver.units import suggestion
@@ -26,7 +27,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     mistakes = Mistakes(str(path))
     raw = _raw(path, mistakes)
     known = {**read_env(path.parent / ".env", mistakes), **environ}
-    settings = _settings(fill(raw, known, mistakes), Reading(mistakes, path.parent))
+    variables = Variables(known, mistakes)
+    settings = _settings(variables.fill(raw), Reading(mistakes, path.parent, variables))
     mistakes.settle()
     if settings is None:
         raise ConfigError([f"{path}: can't be used"])
@@ -67,7 +69,9 @@ def _settings(raw: dict[str, Any], reading: Reading) -> Settings | None:
     providers = entries(raw.get("providers"), "providers", RESERVED_PROVIDERS, reading)
     handlers = entries(raw.get("handlers"), "handlers", RESERVED_HANDLERS, reading)
     provider_types = classes(providers, "providers", _provider_class, reading)
-    handler_types = classes(handlers, "handlers", handler_class, reading)
+    # A module of the user's lies where the receiver is started, or beside the file that names it.
+    find_handler = partial(handler_class, folders=(Path.cwd(), reading.folder))
+    handler_types = classes(handlers, "handlers", find_handler, reading)
     vocabulary = Vocabulary(frozenset(providers), frozenset(clients), _operations(provider_types, len(providers)))
     built_clients = build_each(clients, "clients", dict.fromkeys(clients, Client), reading)
     built_providers = build_each(providers, "providers", provider_types, reading)

@@ -1,7 +1,8 @@
 """`${NAME}`, `${NAME:-default}` and `$${` in the values of the file, and the `.env` beside it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,50 @@ _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _ESCAPED = re.compile(r"\\(.)")
 _MALFORMED = "has a ${ that is not ${NAME} or ${NAME:-default}; write $${ where a plain ${ is meant"
 
-
-def fill(value: Any, environ: Mapping[str, str], mistakes: Mistakes, path: KeyPath = ()) -> Any:
-    """The value with every variable replaced. A text that its variables leave empty becomes None: left out."""
-    if isinstance(value, dict):
-        return {key: fill(item, environ, mistakes, (*path, key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [fill(item, environ, mistakes, (*path, number)) for number, item in enumerate(value)]
-    if not isinstance(value, str) or "${" not in value:
-        return value
-    problems: list[str] = []
-    filled = _VARIABLE.sub(lambda found: _replacement(found, environ, problems), value)
-    for problem in problems:
-        mistakes.add(path, problem)
-    # After a mistake something must stand here, else the key would be missing as well.
-    return filled if problems else filled or None
+_SET, _GIVE = "set it, or put it into .env beside this file", "give it a value"
 
 
-def _replacement(found: re.Match[str], environ: Mapping[str, str], problems: list[str]) -> str:
-    name, default = found[1], found[2]
-    if found[0] == "$${":
-        return "${"
-    if name is None:
-        problems.append(_MALFORMED)
-        return ""
-    known = environ.get(name)
-    if not known and default is None:
-        state = "not set" if known is None else "set but empty"
-        problems.append(f"{name} is {state}; set it, or write ${{{name}:-}} to allow it to be empty")
-    return known or default or ""
+@dataclass(slots=True)
+class Variables:
+    """Fills a file's values from `environ`. What is missing is told once the section's model says what is needed."""
+
+    environ: Mapping[str, str]
+    mistakes: Mistakes
+    _missing: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+    def fill(self, value: Any, path: KeyPath = ()) -> Any:
+        """The value with every variable replaced. A text that its variables leave empty becomes None: left out."""
+        if isinstance(value, dict):
+            return {key: self.fill(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, (*path, number)) for number, item in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        filled = _VARIABLE.sub(lambda found: self._replacement(found, path), value)
+        # After a mistake something must stand here, else the key would be missing as well.
+        return filled if self.mistakes.within(path) else filled or None
+
+    def tell(self, at: KeyPath, may_be_empty: Callable[[KeyPath], bool]) -> None:
+        """Notes what is missing in the section at `at` as mistakes, each once; the key paths are the section's own."""
+        inside = [(path, name) for path, name in self._missing if path[: len(at)] == at]
+        self._missing = [missing for missing in self._missing if missing not in inside]
+        for path, name in inside:
+            state, remedy = ("set but empty", _GIVE) if name in self.environ else ("not set", _SET)
+            empty = f", or write ${{{name}:-}} to allow it to be empty" if may_be_empty(path[len(at) :]) else ""
+            self.mistakes.add(path, f"{name} is {state}; {remedy}{empty}")
+
+    def _replacement(self, found: re.Match[str], path: KeyPath) -> str:
+        name, default = found[1], found[2]
+        if found[0] == "$${":
+            return "${"
+        if name is None:
+            self.mistakes.add(path, _MALFORMED)
+            return ""
+        known = self.environ.get(name)
+        if not known and default is None:
+            self.mistakes.excuse(path)
+            self._missing.append((path, name))
+        return known or default or ""
 
 
 def read_env(path: Path, mistakes: Mistakes) -> dict[str, str]:

@@ -51,7 +51,8 @@ class Claim:
     """A delivery that this worker holds until its lease ends.
 
     `attempt` numbers the tries from 1, `failures` counts those that spent one of the retries. `probe` says that the
-    handler is paused and this delivery tries whether its target answers again, after `probes` that failed.
+    handler is paused and this delivery tries whether its target answers again, after `probes` that failed. `files` are
+    what any handler has archived of the submission.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Claim:
     probes: int = 0
     progress: Mapping[str, Any] = field(default_factory=dict)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    files: tuple[ArchivedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

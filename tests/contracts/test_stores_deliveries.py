@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from receiver.events import DeliveryState, Stage
-from receiver.handler import Receipt
+from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
 from receiver.store.base import Again, Dead, Delivered, Limit, Query, Released, Store
 from receiver.tokens import file_id
@@ -370,3 +370,20 @@ async def test_counts_name_every_state(store: Store) -> None:
 async def test_a_new_delivery_rings(store: Store) -> None:
     await a_delivery(store)
     await asyncio.wait_for(store.deliveries.wait(timedelta(hours=1)), 5)
+
+
+async def test_a_claim_knows_what_any_handler_has_archived_of_its_submission(store: Store) -> None:
+    submission = await stored(store, a_submission())
+    await routed(store, submission, "music.first", [Plan(handler="archive")])
+    song = ArchivedFile(
+        result_id="a",
+        role="audio",
+        key="a.mp3",
+        size=3,
+        sha256="0" * 64,
+        media_type="audio/mpeg",
+        link="https://me.example/files/a",
+    )
+    await store.end(await one_claim(store, ARCHIVE), Delivered(Receipt(files=(song,))))
+    await routed(store, submission, "music.complete", [Plan(handler="team")])
+    assert (await one_claim(store)).files == (song,)

@@ -63,7 +63,23 @@ async def test_a_port_in_use_is_no_obstacle(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         ran = await command("demo", "--port", port, "--fast", "--songs", "1", cwd=tmp_path)
     assert ran.code == 0
-    assert f"Port {port} is in use" in ran.err
+    (said,) = ran.err.splitlines()
+    listening = re.search(r"A receiver on http://127\.0\.0\.1:(\d+)", ran.out)
+    assert listening is not None
+    assert said == f"Port {port} is in use by another program, so the receiver listens on {listening[1]} instead."
+
+
+async def test_the_next_command_that_it_names_can_be_copied(tmp_path: Path) -> None:
+    ran = await command("demo", "--port", "0", "--fast", "--songs", "1", cwd=tmp_path)
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("next ")]
+    copied = line.removeprefix("next").strip()
+    assert copied == f"{sys.executable} -m receiver submissions --config data/demo.yaml"
+    pipe = asyncio.subprocess.PIPE
+    shell = await asyncio.create_subprocess_shell(copied, stdout=pipe, env=environment(), cwd=tmp_path)
+    async with asyncio.timeout(MOST_S):
+        listed, _ = await shell.communicate()
+    assert listed.count(b"Night Ferry") == 1
+    assert "password" not in ran.out
 
 
 async def test_a_folder_that_is_a_file_ends_with_2(tmp_path: Path) -> None:
@@ -89,6 +105,26 @@ def test_an_interrupt_ends_it_at_once_and_quietly(sight: str, tmp_path: Path) ->
     assert (process.returncode, err) == (0, "")
     assert time.monotonic() - began < 2
     assert "Night Ferry: archived" not in out
+
+
+@pytest.mark.parametrize("gap", [0.02, 0.1])
+@pytest.mark.parametrize("sight", ["A receiver on", "music.text"], ids=["at the start", "between two stages"])
+def test_two_quick_interrupts_end_it_too(sight: str, gap: float, tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(demo(), stdout=pipe, stderr=pipe, text=True, env=environment(), cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        while sight not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        time.sleep(gap)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=4)
+    finally:
+        process.kill()
+    assert (process.returncode, err) == (0, "")
+    # A database that was not closed has its log beside it.
+    assert not (tmp_path / "data/demo.db-wal").exists()
 
 
 @contextmanager

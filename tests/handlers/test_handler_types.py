@@ -54,9 +54,11 @@ from receiver.handler import Handler
 class Plain(Handler):
     room: str
 
-class Named(Handler):
+    async def handle(self, delivery):
+        pass
+
+class Named(Plain):
     type: Literal["discord"]
-    room: str
 
 class Talkative(Plain):
     @field_validator("room")
@@ -109,3 +111,64 @@ def test_a_module_that_breaks_on_import_does_not_stop_the_rest(modules: Path) ->
     first, second = caught.value.mistakes
     assert "chat.type: can't be imported (RuntimeError: half written)" in first
     assert "did you mean log?" in second
+
+
+HANDLES = [
+    ("Missing", "class Missing(Handler):\n    pass", False),
+    ("Sync", "class Sync(Handler):\n    def handle(self, delivery):\n        pass", False),
+    ("Yielding", "class Yielding(Handler):\n    async def handle(self, delivery):\n        yield", False),
+    ("Whole", "class Whole(Handler):\n    async def handle(self, delivery):\n        pass", True),
+    ("Wrapped", "class Wrapped(Handler):\n    @kept\n    async def handle(self, delivery):\n        pass", True),
+]
+KEPT = """
+import functools
+from receiver.handler import Handler
+
+def kept(work):
+    @functools.wraps(work)
+    def wrapper(self, delivery):
+        return work(self, delivery)
+    return wrapper
+
+"""
+
+
+@pytest.mark.parametrize(("name", "text", "taken"), HANDLES, ids=[row[0] for row in HANDLES])
+def test_a_class_must_have_an_async_handle_of_its_own(modules: Path, name: str, text: str, taken: bool) -> None:
+    (modules / f"handles_{name.lower()}.py").write_text(KEPT + text, encoding="utf-8")
+    expected = f"{name} has no `async def handle(self, delivery)`; write it"
+    try:
+        handler_class(f"handles_{name.lower()}:{name}")
+        found = []
+    except ConfigError as error:
+        found = error.mistakes
+    assert found == ([] if taken else [expected])
+
+
+def test_a_module_beside_the_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside_the_file.py").write_text(OWN, encoding="utf-8")
+    config = tmp_path / "receiver.yaml"
+    config.write_text('handlers:\n  chat: {type: "beside_the_file:Plain", room: songs}\n', encoding="utf-8")
+    for _ in range(2):
+        assert type(load(config, {}).handlers["chat"]).__name__ == "Plain"
+    assert sys.path.count(str(tmp_path)) == 1
+    assert sys.path[-1] == str(tmp_path)
+
+
+def test_a_configuration_without_types_of_ones_own_leaves_the_import_path_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    config = tmp_path / "receiver.yaml"
+    config.write_text("handlers:\n  out: {type: log}\n", encoding="utf-8")
+    load(config, {})
+    assert str(tmp_path) not in sys.path
+
+
+def test_a_module_that_another_one_misses_is_no_question_of_folders(modules: Path) -> None:
+    (modules / "misses_another.py").write_text("import no_such_module_either", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        handler_class("misses_another:Chat", [modules])
+    [sentence] = caught.value.mistakes
+    assert sentence.endswith("'no_such_module_either'); install or correct the module")

@@ -15,7 +15,14 @@ def api() -> Api:
     return make_api()
 
 
-GETS = ["/v1/submissions", "/v1/submissions/x", "/v1/events", "/v1/deliveries", "/v1/deliveries/x"]
+GETS = [
+    "/v1/submissions",
+    "/v1/submissions/x",
+    "/v1/events",
+    "/v1/events/x",
+    "/v1/deliveries",
+    "/v1/deliveries/x",
+]
 POSTS = ["/v1/deliveries/x/redeliver", "/v1/redeliveries", "/v1/replays", "/v1/callback-urls"]
 
 
@@ -46,7 +53,7 @@ async def test_list_of_submissions_is_a_page_without_events_and_deliveries(api: 
     assert answered.json()["next"] == "after"
     assert [shown["id"] for shown in answered.json()["data"]] == ["sub_1", "sub_2"]
     assert " ".join(answered.json()["data"][0]) == (
-        "id task_id parent provider operation kind client labels stage created_at deadline_at results error"
+        "id task_id parent provider operation kind client labels title stage created_at deadline_at results error"
     )
     assert len(api.store.queries) == 1
 
@@ -182,9 +189,19 @@ async def test_a_large_body_is_shown_only_where_its_event_is_asked_for(api: Api)
 
     listed, alone = await api.get("/v1/events"), await api.get("/v1/events", "event_id=evt_1")
 
-    said = "[65537 bytes: see /v1/events?event_id=evt_1]"
+    said = "[65537 bytes: see /v1/events/evt_1]"
     assert [row["raw"] for row in listed.json()["data"]] == [said, small]
     assert (alone.json()["data"][0]["raw"], api.store.queries[-1].event_id) == (large, "evt_1")
+
+
+async def test_event_is_shown_with_its_whole_body(api: Api) -> None:
+    api.store.happened = [event("evt_1", raw="x" * 65_535), event("evt_2")]
+
+    shown = await api.get("/v1/events/evt_1")
+
+    assert (shown.status, shown.json()["id"], len(shown.json()["raw"])) == (200, "evt_1", 65_535)
+    assert (await api.get("/v1/events/evt_3")).status == 404
+    assert (await api.get("/v1/events/evt_1", "a=1")).status == 400
 
 
 async def test_delivery_is_shown_with_its_history(api: Api) -> None:

@@ -46,11 +46,12 @@ WRONG_BODIES = [
     ("/v1/deliveries/dlv_1/redeliver", {"agian": True}, "agian"),
     ("/v1/redeliveries", {"state": "delivered"}, "state"),
     ("/v1/redeliveries", {"limit": 1000}, "limit"),
+    ("/v1/redeliveries", {"handler": "nobody"}, "archive, team"),
     ("/v1/redeliveries", {"q": "\ud83d"}, "q"),
     ("/v1/replays", {"since": "2h"}, "handler"),
     ("/v1/replays", {"handler": "nobody", "since": "2h"}, "archive, team"),
     ("/v1/replays", {"handler": "team"}, "since"),
-    ("/v1/replays", {"handler": "team", "dry_run": True, "limit": 1}, "since"),
+    ("/v1/replays", {"handler": "team", "dry_run": True, "limit": 1, "all": True}, "since"),
     ("/v1/replays", {"handler": "team", "labels": {"a": "x\0"}}, "labels.a"),
     ("/v1/callback-urls", {"provider": "suno"}, "operation"),
     ("/v1/callback-urls", {"provider": "suno", "operation": "wav", "labels": {"": "x"}}, "labels"),
@@ -88,7 +89,7 @@ async def test_dead_letters_are_redelivered_a_page_at_a_time(api: Api) -> None:
     assert api.store.queries[-1] == expected
 
 
-async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) -> None:
+async def test_every_event_is_replayed_to_a_handler_that_never_had_it(api: Api) -> None:
     api.store.happened = [
         event("evt_1"),
         event("evt_2"),
@@ -96,7 +97,7 @@ async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) ->
         event("evt_4", via=Via.SIMULATED),
     ]
     api.store.rows = [row("dlv_1", event_id="evt_1"), row("dlv_2", event_id="evt_2", handler="mail")]
-    body = {"handler": "team", "type": "music.complete", "labels": {"a": "b"}}
+    body = {"handler": "team", "type": "music.complete", "labels": {"a": "b"}, "all": True}
 
     tried = (await api.post("/v1/replays", body | {"dry_run": True})).json()
     assert api.store.replayed == []
@@ -109,6 +110,20 @@ async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) ->
     assert api.store.queries[0] == Query(type="music.complete", labels={"a": "b"}, limit=8)
 
 
+async def test_events_are_replayed_as_the_routes_give_them_to_the_handler(api: Api) -> None:
+    api.store.happened = [event("evt_1"), event("evt_2"), event("evt_3")]
+    api.store.rows = [row("dlv_1", event_id="evt_3")]
+    plan = Plan(handler="team", needs=("archive",), wait=timedelta(minutes=5), stop=True)
+    api.plans.update({("evt_2", "team"): plan, ("evt_3", "team"): plan, ("evt_1", "archive"): Plan(handler="archive")})
+
+    tried = (await api.post("/v1/replays", {"handler": "team", "since": "7d", "dry_run": True})).json()
+    assert api.store.replayed == []
+    done = (await api.post("/v1/replays", {"handler": "team", "since": "7d"})).json()
+
+    assert [made["event_id"] for made in tried["data"]] == [made["event_id"] for made in done["data"]] == ["evt_2"]
+    assert api.store.replayed == [("evt_2", plan, "dlv_new")]
+
+
 @pytest.mark.parametrize(
     ("named", "made"),
     [({"since": "1d"}, 0), ({"type": "handler.paused"}, 1), ({"level": "problem"}, 1), ({"event_id": "evt_1"}, 1)],
@@ -117,7 +132,7 @@ async def test_events_are_replayed_to_a_handler_that_never_had_them(api: Api) ->
 async def test_own_types_are_replayed_only_where_they_are_named(api: Api, named: dict[str, str], made: int) -> None:
     api.store.happened = [event("evt_1", type="handler.paused", about="mail")]
 
-    answered = await api.post("/v1/replays", {"handler": "team", **named})
+    answered = await api.post("/v1/replays", {"handler": "team", "all": True, **named})
 
     assert len(answered.json()["data"]) == len(api.store.replayed) == made
 
@@ -126,7 +141,7 @@ async def test_own_types_are_replayed_only_where_they_are_named(api: Api, named:
 async def test_one_event_is_replayed_by_its_id(api: Api, event_id: str, made: int) -> None:
     api.store.happened = [event("evt_1"), event("evt_2")]
 
-    answered = await api.post("/v1/replays", {"handler": "team", "event_id": event_id})
+    answered = await api.post("/v1/replays", {"handler": "team", "event_id": event_id, "all": True})
 
     assert len(answered.json()["data"]) == len(api.store.replayed) == made
 

@@ -91,3 +91,45 @@ HOSTS = [
 @pytest.mark.parametrize(("url", "warned"), HOSTS, ids=[row[0] for row in HOSTS])
 def test_http_on_a_public_host_is_warned_of(tmp_path: Path, url: str, warned: bool) -> None:
     assert bool(advice(tmp_path, good(url))) is warned
+
+
+API = "https://music.example.com/api"
+PATHS = [
+    ("https://music.example.com", []),
+    ("https://music.example.com/", []),
+    ("https://music.example.com/songs/", ["…/songs/callbacks/…; leave it out, unless a proxy takes it off"]),
+    ("https://music.example.com/apis", ["…/apis/callbacks/…; leave it out, unless a proxy takes it off"]),
+    (API, ["…/api/callbacks/…; write the address without it"]),
+    (f"{API}/v1/generate", ["…/api/v1/generate/callbacks/…; write the address without it"]),
+]
+
+
+@pytest.mark.parametrize(("url", "expected"), PATHS, ids=[row[0] for row in PATHS])
+def test_a_path_in_the_public_address_is_warned_of(tmp_path: Path, url: str, expected: list[str]) -> None:
+    start = "public_url: has a path: the provider's callbacks would go to "
+    assert advice(tmp_path, good(url)) == [start + said for said in expected]
+
+
+IDLE = [
+    ("admin: {password: a long password", ", metrics_token: abc", "admin.metrics_token"),
+    ("token: 0123456789abcdef", ", forward_callbacks: [https://app.example.com/*]", "clients.app.forward_callbacks"),
+    ("api_key: k", ", upload_base_url: https://up.example.com", "providers.suno.upload_base_url"),
+    ("public_url: https://music.example.com", "\nlimits: {upload: 512MiB}", "limits.upload"),
+    ("public_url: https://music.example.com", "\nretention: {events: 90d}", "retention.events"),
+    ("public_url: https://music.example.com", "\nretention: {callbacks: 1d}", "retention.callbacks"),
+]
+
+
+@pytest.mark.parametrize(("after", "added", "key"), IDLE, ids=[row[2] for row in IDLE])
+def test_a_key_that_nothing_reads_is_warned_of_where_it_is_set(
+    tmp_path: Path, after: str, added: str, key: str
+) -> None:
+    assert good().count(after) == 1
+    [sentence] = advice(tmp_path, good().replace(after, after + added))
+    assert sentence.startswith(f"{key}: has no effect, this version ")
+    assert sentence.endswith("; remove it")
+
+
+def test_an_idle_key_that_a_variable_leaves_empty_is_not_set(tmp_path: Path) -> None:
+    text = good().replace("admin: {", 'admin: {metrics_token: "${NOTHING:-}", ')
+    assert advice(tmp_path, text) == []

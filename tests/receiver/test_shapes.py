@@ -56,7 +56,7 @@ def test_submission_looks_as_the_contract_says() -> None:
     shape = submission_json(submission)
 
     assert " ".join(shape) == (
-        "id task_id parent provider operation kind client labels stage created_at deadline_at results error"
+        "id task_id parent provider operation kind client labels title stage created_at deadline_at results error"
     )
     assert (shape["kind"], shape["stage"], shape["deadline_at"]) == ("music", "complete", None)
     assert shape["results"][0]["files"] == []

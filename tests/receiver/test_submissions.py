@@ -159,6 +159,22 @@ async def test_an_unknown_outcome_says_not_to_send_again(base: Kit) -> None:
     assert (answered.header("x-receiver-submission") or "?") in detail
 
 
+@pytest.mark.parametrize(
+    ("body", "title"),
+    [
+        (b'{"title":"Night Ferry","prompt":"x"}', "Night Ferry"),
+        (b'{"prompt":"a ferry\\n at night"}', "a ferry at night"),
+        (b'{"prompt":"' + b"la " * 100 + b'"}', ("la " * 100)[:80]),
+        (b'{"title":["x"],"prompt":{}}', None),
+        (b"{}", None),
+    ],
+    ids=["title", "prompt", "long", "no text", "neither"],
+)
+async def test_what_the_client_calls_it_is_kept(base: Kit, body: bytes, title: str | None) -> None:
+    made = house(base)
+    assert (await made.stored(await made.post(body=body))).title == title
+
+
 async def test_the_clients_own_callback_is_replaced_and_kept(base: Kit) -> None:
     made = house(base)
     answered = await made.post(body=b'{"callBackUrl":"https://mine.example/hook","prompt":"x"}')

@@ -128,6 +128,7 @@ class Api:
     store: FakeStore
     parts: Parts
     wishes: list[CallbackUrlWish]
+    plans: dict[tuple[str, str], Plan]
 
     async def get(self, path: str, query: str = "", headers: Sequence[tuple[str, str]] = ADMIN) -> Answered:
         return await ask(application(routes(self.parts)), Ask(path, "GET", query, headers))
@@ -138,9 +139,10 @@ class Api:
 
 
 def make_api() -> Api:
-    """The admin's password is `admin`, the token of the client `app` is `app`."""
+    """The admin's password is `admin`, the token of the client `app` is `app`; its `plans` are the routes'."""
     store = FakeStore()
     wishes: list[CallbackUrlWish] = []
+    plans: dict[tuple[str, str], Plan] = {}
 
     async def make_callback_url(wish: CallbackUrlWish) -> CallbackUrl:
         if wish.provider != "suno":
@@ -154,5 +156,6 @@ def make_api() -> Api:
         new_id=lambda prefix: f"{prefix}_new",
         handlers=lambda: ["archive", "team"],
         make_callback_url=make_callback_url,
+        plan_for=lambda event, handler: plans.get((event.id, handler)),
     )
-    return Api(store, parts, wishes)
+    return Api(store, parts, wishes, plans)

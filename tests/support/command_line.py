@@ -1,14 +1,17 @@
 """Commands inside this process, and a database with something in it for them to show."""
 
+import json
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from receiver.app import fresh_id, open_database
 from receiver.cli import main
 from receiver.events import Event, Kind, Stage, Submission, utc_now
+from receiver.intake import Intake
 from receiver.routing import Plan
 from receiver.settings import load
 from receiver.stages import Change
@@ -32,6 +35,19 @@ async def fill(config: Path, titles: Sequence[str] = ("one", "two", "three")) ->
     store = await open_database(load(config, {}))
     try:
         return [await _add(store, title, dead=number > 0) for number, title in enumerate(titles)]
+    finally:
+        await store.close()
+
+
+async def call_back(config: Path, body: Any) -> None:
+    """A callback of `suno`, for a submission of its own."""
+    settings = load(config, {})
+    store = await open_database(settings)
+    try:
+        intake = Intake(store=store, providers=settings.providers, new_id=fresh_id, callback_limit=1024)
+        submission = intake.expect("suno", settings.providers["suno"].operation("generate"))
+        await store.add(submission)
+        await intake.receive(submission.id, {}, json.dumps(body).encode())
     finally:
         await store.close()
 

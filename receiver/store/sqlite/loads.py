@@ -5,11 +5,15 @@ import logging
 import sqlite3
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from receiver.errors import StoreUnavailable
 from receiver.events import Submission
-from receiver.handler import RECEIPT, Receipt
+from receiver.handler import RECEIPT, ArchivedFile, Receipt
 from receiver.store.base import Claim
 from receiver.store.sqlite.rows import load, read_event, read_submission
+
+_FILES = TypeAdapter(tuple[ArchivedFile, ...])
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +24,11 @@ SELECT d.*, e.doc AS event, e.callback_id, c.body, s.doc AS submission, s.ask_at
     (SELECT json_group_array(json_array(n.copy, n.handler, n.receipt))
      FROM json_each(d.needs) AS need
      CROSS JOIN deliveries AS n ON n.event_id = d.event_id AND n.handler = need.value
-     WHERE n.state = 'delivered' AND n.receipt IS NOT NULL) AS receipts
+     WHERE n.state = 'delivered' AND n.receipt IS NOT NULL) AS receipts,
+    (SELECT json_group_array(json_object(
+        'result_id', f.result_id, 'role', f.role, 'key', f.key, 'size', f.size, 'sha256', f.sha256,
+        'media_type', f.media_type, 'link', f.link))
+     FROM files AS f WHERE f.submission_id = d.submission_id) AS files
 FROM json_each(?) AS given
 JOIN deliveries AS d ON d.id = given.value AND d.owner = ?
 JOIN events AS e ON e.id = d.event_id
@@ -44,6 +52,7 @@ def read_claim(row: sqlite3.Row) -> Claim:
         probes=row["probes"],
         progress=json.loads(row["progress"]) if row["progress"] else {},
         receipts=_receipts(row),
+        files=_FILES.validate_json(row["files"]),
     )
 
 

@@ -104,7 +104,7 @@ def search_text(first: tuple[str | None, ...], results: tuple[Result, ...]) -> s
 
 def submission_row(submission: Submission) -> tuple[Any, ...]:
     """The columns of `submissions`, from `id` to `doc`."""
-    words = (submission.id, submission.task_id, submission.operation)
+    words = (submission.id, submission.task_id, submission.operation, submission.title)
     return (
         submission.id,
         submission.provider,

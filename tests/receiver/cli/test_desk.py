@@ -4,44 +4,41 @@ from typing import Any
 
 import pytest
 
-from receiver.cli.desk import watch
+from receiver.cli.desk import until_calm, until_final
 from receiver.cli.source import Source
 from receiver.outbound import Answer
 
 
-def view(stage: str, *states: str) -> dict[str, Any]:
-    return {"stage": stage, "deliveries": [{"state": state} for state in states]}
+class Turns:
+    """Gives each of these in turn, the last one for ever."""
 
-
-class Receiver:
-    """Answers with these views in turn, the last one for ever."""
-
-    def __init__(self, views: Sequence[dict[str, Any]]) -> None:
-        self.views = views
+    def __init__(self, given: Sequence[Any]) -> None:
+        self.given = given
         self.asked = 0
 
-    async def send(self, method: str, target: str, body: bytes | None) -> Answer:
+    async def next(self) -> Any:
         self.asked += 1
-        content = self.views[min(self.asked, len(self.views)) - 1]
-        return Answer(status=200, headers={}, body=json.dumps(content).encode())
+        return self.given[min(self.asked, len(self.given)) - 1]
+
+    async def send(self, method: str, target: str, body: bytes | None) -> Answer:
+        assert (method, target) == ("GET", "/v1/submissions/sub_1")
+        return Answer(status=200, headers={}, body=json.dumps(await self.next()).encode())
 
 
-DONE = view("complete", "delivered", "dead")
+@pytest.mark.parametrize("last", ["complete", "failed", "rejected", "lost"])
+async def test_it_looks_until_the_submission_is_final(last: str) -> None:
+    views = [{"stage": stage} for stage in ("accepted", "text", last, "never")]
+    told: list[Any] = []
+    assert await until_final(Source(Turns(views).send, live=True), "sub_1", told.append, 0) == views[2]
+    assert told == views[:3]
 
 
 @pytest.mark.parametrize(
-    ("views", "final", "looks"),
-    [
-        ([DONE], True, 3),
-        ([view("text", "delivered"), DONE], True, 4),
-        ([view("complete"), view("complete", "running"), DONE], True, 5),
-        ([view("text", "delivered")], False, 3),
-    ],
-    ids=["done", "not final", "routed late", "a rehearsal"],
+    ("busy", "looks"),
+    [([0], 3), ([1, 1, 0], 5), ([0, 1, 0], 5), ([0, 0, 1, 0], 6)],
+    ids=["calm", "busy first", "routed late", "routed later"],
 )
-async def test_it_looks_until_nothing_more_is_expected(views: list[dict[str, Any]], final: bool, looks: int) -> None:
-    receiver = Receiver(views)
-    told: list[Any] = []
-    last = await watch(Source(receiver.send, live=True), "sub_1", told.append, 0, final=final)
-    assert last == views[-1]
-    assert (receiver.asked, len(told)) == (looks, looks)
+async def test_it_looks_until_nothing_more_is_expected(busy: list[int], looks: int) -> None:
+    turns = Turns(busy)
+    assert await until_calm(turns.next, bool, 0) == 0
+    assert turns.asked == looks

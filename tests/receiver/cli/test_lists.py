@@ -1,11 +1,14 @@
 import asyncio
 import json
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command_line import fill, run_main
+from receiver.cli import details
+from tests.support.command_line import call_back, fill, run_main
 from tests.support.process import ADMIN, CLIENT, command, serving, write_config
 
 Said = pytest.CaptureFixture[str]
@@ -83,6 +86,66 @@ def test_the_next_page_is_told_beside_the_rows(config: Path, capsys: Said) -> No
     assert "--cursor " in capsys.readouterr().err
 
 
+def test_one_event_is_shown_with_its_whole_body(config: Path, capsys: Said) -> None:
+    song = {"id": "a", "audio_url": "https://cdn.example/a.mp3", "title": "夜の船\u202e"}
+    data = {"callbackType": "complete", "task_id": "task-four", "data": [song]}
+    asyncio.run(call_back(config, {"code": 200, "data": data}))
+    row = listed(capsys, config, "events", "--type", "music.complete")["data"][0]
+    assert run_main("events", row["id"], "--config", str(config)) == 0
+    said = capsys.readouterr().out
+    assert "via          callback" in said
+    assert "audio   https://cdn.example/a.mp3" in said
+    assert 'raw\n  {\n    "code": 200,\n' in said
+    assert '"title": "夜の船\\u202e"' in said
+    assert listed(capsys, config, "events", row["id"]) == row
+
+
+def test_one_delivery_is_shown_with_its_attempts(config: Path, capsys: Said) -> None:
+    row = listed(capsys, config, "deliveries", "--state", "dead")["data"][0]
+    assert run_main("deliveries", row["id"], "--config", str(config)) == 0
+    said = capsys.readouterr().out
+    assert "error        The target said no." in said
+    (attempt,) = [line for line in said.splitlines() if line.startswith("   1  ")]
+    assert attempt.endswith("  dead: The target said no.")
+    assert [tried["number"] for tried in listed(capsys, config, "deliveries", row["id"])["history"]] == [1]
+
+
+@pytest.mark.parametrize("what", ["submissions", "events", "deliveries"])
+def test_times_are_of_this_machine_and_its_zone_is_named_once(
+    what: str, config: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = listed(capsys, config, what)["data"][0]
+    moment = datetime.fromisoformat(row["received_at" if what == "events" else "created_at"])
+    monkeypatch.setenv("TZ", "XYZ-5:30")
+    time.tzset()
+    try:
+        assert run_main(what, row["id"], "--config", str(config)) == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    said = capsys.readouterr().out
+    assert (moment + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%d %H:%M:%S") in said
+    assert said.count("XYZ (UTC+05:30)") == 1
+    assert "Z\n" not in said
+
+
+def test_our_own_events_came_no_way_and_a_standing_url_has_no_stage() -> None:
+    paused = {"type": "handler.paused", "via": "callback"}
+    assert (details.via(paused), details.via(paused | {"type": "music.complete"})) == ("", "callback")
+    assert details.stage({"stage": "accepted", "standing": True}) == "standing"
+    assert details.stage({"stage": "accepted"}) == "accepted"
+
+
+@pytest.mark.parametrize("arguments", [("submissions",), ("events", "evt_1"), ("redeliver", "dlv_1")], ids=" ".join)
+def test_looking_into_a_database_that_is_not_there_makes_none(
+    arguments: tuple[str, ...], tmp_path: Path, capsys: Said
+) -> None:
+    config = config_in(tmp_path)
+    assert run_main(*arguments, "--config", str(config)) == 1
+    assert capsys.readouterr().err.startswith(f"There is no database at {tmp_path / 'receiver.db'}: start")
+    assert list(tmp_path.iterdir()) == [config]
+
+
 @pytest.mark.parametrize("by", ["id", "task_id"])
 def test_one_submission_is_shown_with_what_belongs_to_it(by: str, config: Path, capsys: Said) -> None:
     row = listed(capsys, config, "submissions", "--label", "title=two")["data"][0]
@@ -97,12 +160,14 @@ def test_one_submission_is_shown_with_what_belongs_to_it(by: str, config: Path, 
     ("arguments", "code", "sentence"),
     [
         (("submissions", "sub_none"), 1, "There is no submission 'sub_none'"),
+        (("events", "evt_none"), 1, "There is no event 'evt_none'."),
+        (("deliveries", "dlv_none"), 1, "There is no delivery 'dlv_none'."),
         (("submissions", "--since", "yesterday"), 2, "Give since as a time"),
         (("submissions", "--label", "title"), 2, "--label wants name=value"),
         (("deliveries", "--state", "lost"), 2, "Give state as one of"),
         (("events", "--cursor", "forged"), 2, "Give cursor as"),
     ],
-    ids=["no such", "since", "label", "state", "cursor"],
+    ids=["no submission", "no event", "no delivery", "since", "label", "state", "cursor"],
 )
 def test_what_can_not_be_listed_is_said_in_one_sentence(
     arguments: tuple[str, ...], code: int, sentence: str, config: Path, capsys: Said

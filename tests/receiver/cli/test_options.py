@@ -52,6 +52,13 @@ def test_half_a_label_is_wrong_use(text: str) -> None:
         read_labels([text])
 
 
+def test_summaries_are_whole_on_a_terminal_of_80_columns() -> None:
+    said = CliRunner().invoke(app, ["--help"], terminal_width=80).output
+    rows = [line for line in said.partition("Commands:\n")[2].splitlines() if line]
+    assert len(rows) == len(COMMANDS)
+    assert [row for row in rows if not row.endswith(".") or row.endswith("...")] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_does(name: str) -> None:
     said = CliRunner().invoke(app, [name.replace("_", "-"), "--help"])

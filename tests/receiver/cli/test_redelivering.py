@@ -15,8 +15,12 @@ SOON = "A running `receiver serve` on this database takes them up within 5 secon
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     handlers = {"log": {"type": "log"}, "other": {"type": "log"}}
+    routes = [{"when": {"labels.title": "two"}, "handlers": ["other"]}]
     path = write_config(
-        tmp_path, handlers=handlers, providers={"suno": {"type": "sunoapi", "api_key": "provider-key-123"}}
+        tmp_path,
+        handlers=handlers,
+        routes=routes,
+        providers={"suno": {"type": "sunoapi", "api_key": "provider-key-123"}},
     )
     asyncio.run(fill(path))
     return path
@@ -77,8 +81,9 @@ def test_what_was_put_back_before_a_wrong_id_is_said(config: Path, capsys: Said)
         (("--state", "dead", "--again"), "--again is for"),
         (("dlv_1", "--dry-run"), "--dry-run is for"),
         (("--state", "pending"), "'state'"),
+        (("--handler", "nobody"), "Give handler as one of the configured ones: log, other."),
     ],
-    ids=["nothing", "ids and filter", "again by filter", "dry run by ids", "state"],
+    ids=["nothing", "ids and filter", "again by filter", "dry run by ids", "state", "handler"],
 )
 def test_wrong_use_ends_with_2(arguments: tuple[str, ...], sentence: str, config: Path, capsys: Said) -> None:
     assert run_main("redeliver", *arguments, "--config", str(config)) == 2
@@ -86,17 +91,41 @@ def test_wrong_use_ends_with_2(arguments: tuple[str, ...], sentence: str, config
 
 
 def test_past_events_go_once_to_a_handler_that_never_had_them(config: Path, capsys: Said) -> None:
-    arguments = ("replay", "--handler", "other", "--label", "title=two", "--config", str(config))
+    arguments = ("replay", "--handler", "other", "--since", "7d", "--config", str(config))
     assert run_main(*arguments, "--dry-run") == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert run_main(*arguments) == 0
     assert run_main(*arguments) == 0
-    assert capsys.readouterr().err.splitlines() == ["1 delivery put back.", SOON, "0 deliveries put back."]
+    assert capsys.readouterr().err.splitlines() == [
+        "1 delivery put back.",
+        SOON,
+        "0 deliveries put back.",
+        "No route gives such an event to other, or it had them; --all asks no route.",
+    ]
     assert [row["handler"] for row in deliveries(capsys, config, "pending")] == ["other"]
 
 
+def test_all_events_of_a_filter_go_to_a_handler_when_told_so(config: Path, capsys: Said) -> None:
+    arguments = ("replay", "--handler", "other", "--since", "7d", "--all", "--config", str(config))
+    assert run_main(*arguments) == 0
+    assert run_main(*arguments) == 0
+    assert capsys.readouterr().err.splitlines() == ["3 deliveries put back.", SOON, "0 deliveries put back."]
+
+
+def test_a_replayed_event_waits_as_its_route_says(tmp_path: Path, capsys: Said) -> None:
+    handlers = {"log": {"type": "log"}, "other": {"type": "log"}}
+    routes = [{"handlers": ["log", {"other": {"needs": "log", "on_failure": "stop"}}]}]
+    config = write_config(tmp_path, handlers=handlers, routes=routes)
+    asyncio.run(fill(config))
+    assert run_main("replay", "--handler", "other", "--since", "1h", "--config", str(config)) == 0
+    # The other two events' deliveries to `log` are dead.
+    assert len(deliveries(capsys, config, "pending")) == 1
+    assert len(deliveries(capsys, config, "discarded")) == 2
+
+
 def test_more_than_a_page_is_replayed_whole(tmp_path: Path, capsys: Said) -> None:
-    config = write_config(tmp_path, handlers={"log": {"type": "log"}, "other": {"type": "log"}})
+    routes = [{"handlers": ["other"]}]
+    config = write_config(tmp_path, handlers={"log": {"type": "log"}, "other": {"type": "log"}}, routes=routes)
     asyncio.run(fill(config, [f"t{number}" for number in range(105)]))
     assert run_main("replay", "--handler", "other", "--since", "1h", "--config", str(config)) == 0
     assert len(capsys.readouterr().out.splitlines()) == 105
@@ -106,9 +135,10 @@ def test_more_than_a_page_is_replayed_whole(tmp_path: Path, capsys: Said) -> Non
     ("arguments", "sentence"),
     [
         (("--handler", "nobody", "--since", "1h"), "Give handler as one of the configured ones: log, other."),
-        (("--handler", "other"), "Say which events"),
+        (("--handler", "other"), "Say which events, if only by time: --since 7d."),
+        (("--handler", "other", "--dry-run", "--all"), "Say which events, if only by time: --since 7d."),
     ],
-    ids=["unknown handler", "no filter"],
+    ids=["unknown handler", "no filter", "a dry run without one"],
 )
 def test_a_replay_wants_a_handler_and_a_filter(
     arguments: tuple[str, ...], sentence: str, config: Path, capsys: Said

@@ -76,6 +76,7 @@ async def test_an_operation_that_can_not_be_rehearsed_ends_with_2(tmp_path: Path
 
 async def test_a_receiver_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     config = write_config(tmp_path, providers=PROVIDERS)
+    assert (await command("migrate", "--config", str(config))).code == 0
     ran = await command("simulate", "--delay", "0", env={"PORT": "9", "RECEIVER_CONFIG": str(config)})
     assert ran.code == 1
     assert "No receiver answers at http://127.0.0.1:9" in ran.err

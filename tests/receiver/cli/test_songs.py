@@ -66,6 +66,18 @@ def test_a_song_is_called_by_its_title_once_it_has_one(results: list[Any], title
     assert songs.title(view(results=results)) == title
 
 
+@pytest.mark.parametrize(("results", "title"), [([], "My song"), ([RESULT], "Night Ferry")])
+def test_until_then_it_is_called_as_the_client_called_it(results: list[Any], title: str) -> None:
+    assert songs.title(view(results=results, title="My song")) == title
+
+
+@pytest.mark.parametrize(
+    ("type_", "own"), [("music.complete", False), ("handler.paused", True), ("file.expiring", True)]
+)
+def test_our_own_events_are_told_from_the_providers(type_: str, own: bool) -> None:
+    assert songs.is_own({"type": type_}) is own
+
+
 def test_archived_links_stand_in_place_of_the_providers() -> None:
     file = {"result_id": "r1", "role": "audio", "key": "a.mp3", "link": "https://ours.example/files/1"}
     (linked,) = songs.linked(view(results=[RESULT]), [{"receipt": None}, {"receipt": {"files": [file]}}])

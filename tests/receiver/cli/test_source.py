@@ -51,7 +51,7 @@ def test_the_receiver_of_this_machine_is_where_serve_listens(environ: dict[str, 
 
 
 def test_a_port_that_is_no_number_is_wrong_use() -> None:
-    with pytest.raises(ConfigError, match="PORT must be a number"):
+    with pytest.raises(ConfigError, match="PORT must be a number up to 65535"):
         nearby({"PORT": "http"})
 
 

@@ -58,22 +58,38 @@ def test_data_is_sent_byte_for_byte(tmp_path: Path) -> None:
         ((), "Say what the song is about"),
         (("--data", "{"), "--data wants JSON"),
         (("--data", "@missing.json"), "missing.json can't be read"),
+        (("rain", "--data", "{}"), "--data is the whole body: leave out PROMPT, or"),
+        (
+            ("--data", "{}", "--title", "T", "--style", "folk", "--lyrics", "la", "--instrumental", "--model", "V4"),
+            "leave out --title, --style, --lyrics, --instrumental, --model, or write it into the JSON.",
+        ),
         (("rain", "--timeout", "soon"), "--timeout is not a duration"),
         (("rain", "--provider", "nope"), "There is no provider 'nope'; known are suno."),
         (("rain", "--operation", "genrate"), "There is no operation 'genrate'; did you mean generate?"),
         (("rain", "--label", "x"), "--label wants name=value"),
     ],
-    ids=["nothing", "no json", "no file", "timeout", "provider", "operation", "label"],
+    ids=[
+        "nothing",
+        "no json",
+        "no file",
+        "data and prompt",
+        "data and more",
+        "timeout",
+        "provider",
+        "operation",
+        "label",
+    ],
 )
 def test_wrong_use_ends_with_2(arguments: tuple[str, ...], sentence: str, tmp_path: Path, capsys: Said) -> None:
     config = write_config(tmp_path, providers={"suno": {"type": "sunoapi", "api_key": "provider-key-123"}})
+    assert run_main("migrate", "--config", str(config)) == 0
     assert run_main("submit", *arguments, "--config", str(config)) == 2
     assert sentence in capsys.readouterr().err
 
 
 @asynccontextmanager
-async def installation(folder: Path, script: Script = QUICK) -> AsyncIterator[tuple[Running, Path]]:
-    """A receiver whose provider is simulated and whose songs are archived."""
+async def installation(folder: Path, script: Script = QUICK, **handlers: Any) -> AsyncIterator[tuple[Running, Path]]:
+    """A receiver whose provider is simulated, whose songs are archived, and these further handlers are told of."""
     listener, http = bind("127.0.0.1", 0), Http()
     provider = Simulator(http=http, base_url=address_of(listener), entropy=random.Random(1), script=script)
     door = bind("127.0.0.1", 0)
@@ -83,8 +99,8 @@ async def installation(folder: Path, script: Script = QUICK) -> AsyncIterator[tu
         folder,
         public_url=f"http://127.0.0.1:{port}",
         providers={"suno": {"type": "sunoapi", "api_key": "provider-key-123", "base_url": address_of(listener)}},
-        handlers={"songs": {"type": "file", "directory": str(folder / "songs")}},
-        routes=[{"when": {"type": "music.complete"}, "handlers": ["songs"]}],
+        handlers={"songs": {"type": "file", "directory": str(folder / "songs")}, **handlers},
+        routes=[{"when": {"type": "music.complete"}, "handlers": ["songs", *handlers]}],
         limits={"free_disk": "1MiB"},
     )
     async with on_loopback(provider.app, listener), serving(config, "--port", str(port)) as running:
@@ -121,6 +137,66 @@ async def test_a_failure_says_what_to_do_and_ends_with_1(tmp_path: Path) -> None
     assert ran.code == 1
     assert "error        The generation failed at the provider." in ran.out
     assert "what to do   Change the prompt" in ran.out
+
+
+def broken(how: str) -> dict[str, str]:
+    return {"type": "tests.support.broken:Broken", "how": how}
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [
+        ("as a whole", 0, "team is paused: the target is broken as a whole; it gets the song when"),
+        ("for now", 0, "team failed once: the target is broken for now; it is tried again at "),
+        ("for good", 1, "team did not get it: the target is broken for good; see `receiver deliveries dlv_"),
+    ],
+)
+async def test_nobody_waits_for_a_handler_that_can_not_be_told(how: str, code: int, said: str, tmp_path: Path) -> None:
+    async with installation(tmp_path, team=broken(how)) as (running, _):
+        env = {"RECEIVER_URL": running.url, "RECEIVER_TOKEN": ADMIN}
+        async with asyncio.timeout(20):
+            ran = await command("submit", "rain", "--timeout", "5m", env=env)
+    assert ran.code == code
+    assert said in ran.err
+    assert ran.out.count(f"{running.url}/files/") == 4
+
+
+async def test_a_pause_that_was_there_before_is_said_with_its_reason(tmp_path: Path) -> None:
+    async with installation(tmp_path, team=broken("as a whole")) as (running, _):
+        env = {"RECEIVER_URL": running.url, "RECEIVER_TOKEN": ADMIN}
+        await command("submit", "rain", "--no-wait", env=env)
+        await running.until("/v1/events?type=handler.paused", lambda page: page["data"])
+        ran = await command("submit", "rain", env=env)
+    assert ran.code == 0
+    assert "team is paused: the target is broken as a whole; it gets the song when" in ran.err
+
+
+async def test_results_are_printed_before_the_handlers_have_them(tmp_path: Path) -> None:
+    slow = {"type": "tests.support.sink:Sink", "file": str(tmp_path / "sink"), "takes": "1h", "timeout": "2h"}
+    async with installation(tmp_path, slow=slow) as (running, _):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "receiver", "submit", "rain"),
+            stdout=asyncio.subprocess.PIPE,
+            env=environment(RECEIVER_URL=running.url, RECEIVER_TOKEN=ADMIN),
+            cwd=ROOT,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            seen = b""
+            while seen.count(b"image") < 2:
+                seen += await process.stdout.readline()
+            assert process.returncode is None
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+
+
+async def test_the_time_is_over_for_handlers_too(tmp_path: Path) -> None:
+    slow = {"type": "tests.support.sink:Sink", "file": str(tmp_path / "sink"), "takes": "1h", "timeout": "2h"}
+    async with installation(tmp_path, slow=slow) as (running, _):
+        env = {"RECEIVER_URL": running.url, "RECEIVER_TOKEN": ADMIN}
+        ran = await command("submit", "rain", "--timeout", "5s", env=env)
+    assert ran.code == 0
+    assert "slow has it not yet: see `receiver deliveries dlv_" in ran.err
 
 
 async def test_a_refusal_is_told_like_a_failure(tmp_path: Path) -> None:

@@ -135,3 +135,4 @@ CREATE TABLE files (
     media_type TEXT NOT NULL,
     link TEXT NOT NULL
 );
+CREATE INDEX files_by_submission ON files (submission_id);

@@ -1,0 +1,51 @@
+import json
+from typing import Any
+
+import pytest
+
+from receiver.cli.following import Following
+from receiver.cli.source import Source
+from receiver.outbound import Answer
+
+PENDING = {
+    "id": "dlv_1",
+    "handler": "team",
+    "state": "pending",
+    "waiting_for": None,
+    "attempts": 0,
+    "due_at": None,
+    "error": None,
+    "receipt": None,
+}
+
+
+def view(stage: str) -> dict[str, Any]:
+    return {"id": "sub_1", "operation": "generate", "stage": stage, "results": [], "error": None, "deliveries": []}
+
+
+class Receiver:
+    """A submission at this stage whose delivery never begins; `seen` are the questions."""
+
+    def __init__(self, stage: str) -> None:
+        self.answers: dict[str, Any] = {"/v1/submissions/sub_1": view(stage), "/v1/deliveries": {"data": [PENDING]}}
+        self.seen: list[str] = []
+
+    async def send(self, method: str, target: str, body: bytes | None) -> Answer:
+        self.seen.append(target.partition("?")[0])
+        return Answer(status=200, headers={}, body=json.dumps(self.answers[self.seen[-1]]).encode())
+
+
+async def test_a_refused_song_is_told_at_once_whoever_is_still_to_hear_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    receiver = Receiver("rejected")
+    last, well = await Following(Source(receiver.send, live=True), "sub_1", 60).to_its_end()
+    assert (last["stage"], well) == ("rejected", False)
+    assert receiver.seen == ["/v1/submissions/sub_1", "/v1/deliveries"]
+    assert capsys.readouterr().out == "sub_1  rejected\n"
+
+
+@pytest.mark.parametrize(("stage", "well"), [("complete", True), ("failed", False), ("lost", False)])
+async def test_the_song_decides_where_the_time_is_over(stage: str, well: bool) -> None:
+    following = Following(Source(Receiver(stage).send, live=True), "sub_1", 0.05, quiet=True)
+    assert await following.to_its_end() == (view(stage), well)

@@ -1,0 +1,64 @@
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import run_main
+from tests.support.process import command, serving, write_config
+
+Said = pytest.CaptureFixture[str]
+
+
+async def test_a_start_says_where_its_database_and_configuration_lie(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    async with serving(config) as running:
+        said = [line.rstrip("\n") for line in running.said]
+    assert said[-3:] == [
+        f"Configuration {config}",
+        f"Database {tmp_path / 'receiver.db'}",
+        f"Ready on {running.url}",
+    ]
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_is_none_is_wrong_use(port: str, tmp_path: Path, capsys: Said) -> None:
+    assert run_main("serve", "--config", str(write_config(tmp_path)), "--port", port) == 2
+    assert "'--port'" in capsys.readouterr().err
+    assert not (tmp_path / "receiver.db").exists()
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "9" * 5000])
+def test_a_port_of_the_environment_that_is_none_is_wrong_use(
+    port: str, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", port)
+    assert run_main("serve", "--config", str(write_config(tmp_path))) == 2
+    assert capsys.readouterr().err.startswith("PORT must be a number up to 65535")
+
+
+def test_migrations_are_counted(tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = write_config(tmp_path)
+    for ran, said in ((1, "1 migration ran.\n"), (2, "2 migrations ran.\n"), (0, "The database is up to date.\n")):
+        monkeypatch.setattr("receiver.store.sqlite.file.migrate", _counting(ran))
+        assert run_main("migrate", "--config", str(config)) == 0
+        assert capsys.readouterr().out == said
+
+
+def _counting(ran: int) -> object:
+    async def migrate(_path: Path) -> int:
+        return ran
+
+    return migrate
+
+
+def test_warnings_are_a_line_each_in_a_pipe(tmp_path: Path, capsys: Said) -> None:
+    name = "a-handler-whose-name-is-as-long-as-a-line-of-a-terminal-and-then-some-more-of-it-to-be-wrapped"
+    assert run_main("check", "--config", str(write_config(tmp_path, handlers={name: {"type": "log"}}))) == 0
+    said = capsys.readouterr()
+    assert f"warning: handlers.{name}: no route names it; add it to one, or remove it" in said.err.splitlines()
+    assert len(said.out.splitlines()) == 1
+
+
+async def test_the_version_is_said() -> None:
+    ran = await command("--version")
+    assert (ran.code, ran.out, ran.err) == (0, f"receiver {version('suno-receiver')}\n", "")
