@@ -31,7 +31,9 @@ def test_a_word_that_no_role_stands_for_gets_a_remedy(word: str) -> None:
     assert role_advice(word)
 
 
-@pytest.mark.parametrize("word", [*sorted(ROLES), "choir", "lead_vocals", "e_guitar", "audio_wav", "kick", "Bläser"])
+@pytest.mark.parametrize(
+    "word", [*sorted(ROLES), "choir", "lead_vocals", "e_guitar", "audio_wav", "audioWav", "kick", "Bläser"]
+)
 def test_roles_and_names_of_stems_are_taken(word: str) -> None:
     assert role_advice(word) is None
 

@@ -181,6 +181,13 @@ def test_tracks_of_one_title_are_numbered_and_share_their_notes() -> None:
     assert texts(message).count("indie folk") == texts(message).count("links expire") == 1
 
 
+def test_one_link_that_expires_is_enough_for_the_note() -> None:
+    receipt = Receipt(files=(archived("audio", "https://songs.example.com/a"),))
+    tracks = [make_track("tr-2", "Other"), make_track("tr-1")]
+    message = compose(make_delivery(results=tracks, receipts={"archive": receipt}))
+    assert "links expire" in lines(message)[-2]
+
+
 def test_tracks_of_different_styles_have_each_its_own() -> None:
     tracks = [make_track("a"), make_track("b", "Other", tags="techno"), make_track("c", "Third", tags=None)]
     message = compose(make_delivery(results=tracks))

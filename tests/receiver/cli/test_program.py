@@ -11,6 +11,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def nowhere(name: str) -> str | None:
+    return None
+
+
 @pytest.mark.parametrize(
     ("started", "found", "said"),
     [
@@ -32,4 +36,4 @@ def test_a_command_to_copy_runs_this_very_program(started: str, found: str | Non
 
 def test_a_link_to_a_python_elsewhere_is_not_followed(here: Path) -> None:
     (here / "python").symlink_to("/usr/bin/env")
-    assert spelt("receiver/__main__.py", f"{here}/python", {}.get) == "python -m receiver"
+    assert spelt("receiver/__main__.py", f"{here}/python", nowhere) == "python -m receiver"
