@@ -49,3 +49,23 @@ async def test_a_refused_song_is_told_at_once_whoever_is_still_to_hear_of_it(
 async def test_the_song_decides_where_the_time_is_over(stage: str, well: bool) -> None:
     following = Following(Source(Receiver(stage).send, live=True), "sub_1", 0.05, quiet=True)
     assert await following.to_its_end() == (view(stage), well)
+
+
+async def test_lasting_links_are_told_when_the_files_are_archived(capsys: pytest.CaptureFixture[str]) -> None:
+    receiver = Receiver("complete")
+    files = [{"role": "audio", "url": "https://provider.example/a.mp3"}]
+    receiver.answers["/v1/submissions/sub_1"]["results"] = [{"id": "r1", "title": "Night Ferry", "files": files}]
+    archived = {"result_id": "r1", "role": "audio", "link": "https://ours.example/files/1"}
+    done = PENDING | {"state": "delivered", "receipt": {"files": [archived]}}
+
+    async def send(method: str, target: str, body: bytes | None) -> Answer:
+        answer = await receiver.send(method, target, body)
+        if receiver.seen[-1] == "/v1/deliveries":
+            receiver.answers["/v1/deliveries"] = {"data": [done]}
+        return answer
+
+    _, well = await Following(Source(send, live=True), "sub_1", 60).to_its_end()
+    assert well
+    first, last = capsys.readouterr().out.split("archived")
+    assert "https://provider.example/a.mp3" in first
+    assert last.split() == ["Night", "Ferry", "audio", "https://ours.example/files/1"]

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import pytest
@@ -6,7 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from receiver.cli.commands import app
-from receiver.cli.options import read_labels, taking
+from receiver.cli.options import ListOptions, read_labels, taking
+from receiver.cli.redelivering import RedeliverOptions, ReplayOptions
 from receiver.errors import ConfigError
 
 COMMANDS = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
@@ -39,6 +41,19 @@ def test_a_field_without_default_is_asked_for() -> None:
     command = typer.Typer()
     command.command()(taking(Wanted)(print))
     assert CliRunner().invoke(command, []).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        ListOptions(since="2026-11-21T08:00").params(),
+        RedeliverOptions(since="2026-11-21T08:00").filter(),
+        ReplayOptions(handler="log", since="2026-11-21T08:00").filter(),
+    ],
+    ids=["lists", "redeliver", "replay"],
+)
+def test_since_without_a_zone_is_said_with_this_machines(params: dict[str, str]) -> None:
+    assert params["since"] == datetime.fromisoformat("2026-11-21T08:00").astimezone().isoformat()
 
 
 def test_labels_are_pairs() -> None:

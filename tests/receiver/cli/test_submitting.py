@@ -181,13 +181,14 @@ async def test_results_are_printed_before_the_handlers_have_them(tmp_path: Path)
             cwd=ROOT,
         )
         assert process.stdout is not None
-        async with asyncio.timeout(30):
-            seen = b""
-            while seen.count(b"image") < 2:
-                seen += await process.stdout.readline()
-            assert process.returncode is None
+        try:
+            async with asyncio.timeout(20):
+                await process.stdout.readuntil(b"results\n")
+                assert process.returncode is None
+        finally:
             process.send_signal(signal.SIGINT)
-            assert await process.wait() == 130
+            code = await process.wait()
+    assert code == 130
 
 
 async def test_the_time_is_over_for_handlers_too(tmp_path: Path) -> None:
