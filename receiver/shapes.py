@@ -39,6 +39,7 @@ def event_json(event: Event) -> dict[str, Any]:
 def submission_json(submission: Submission) -> dict[str, Any]:
     """A submission as lists show it: without its events and deliveries, which the single view adds."""
     deadline_at = submission.deadline_at
+    standing = {"standing": True} if submission.standing else {}
     return {
         "id": submission.id,
         "task_id": submission.task_id,
@@ -54,6 +55,7 @@ def submission_json(submission: Submission) -> dict[str, Any]:
         "deadline_at": timestamp(deadline_at) if deadline_at else None,
         "results": [result_json(result) for result in submission.results],
         "error": failure_json(submission.error),
+        **standing,
     }
 
 

@@ -84,9 +84,10 @@ async def serve_until_signal(
         service.loops.stop()
         await service.loops.join()
     finally:
+        # The handlers stay until the end: a second Ctrl-C must not break off the closing.
+        await service.close()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-        await service.close()
 
 
 def _calm_collector() -> None:

@@ -64,7 +64,7 @@ def simulate(wanted: SimulateOptions) -> None:
 def script_of(wanted: SimulateOptions) -> Script:
     """What the simulator is to do. Raises ConfigError."""
     if wanted.stage not in (*_STAGES, "failed"):
-        raise usage(f"There is no stage {wanted.stage!r}; {suggestion(wanted.stage, (*_STAGES, 'failed'))}.")
+        raise usage(f"There is no stage {wanted.stage!r}; {suggestion(wanted.stage, (*_STAGES, 'failed'))}")
     beyond = _STAGES[_STAGES.index(wanted.stage) + 1 :] if wanted.stage in _STAGES else ()
     keys: dict[str, Any] = {
         "text_after": wanted.delay,
@@ -140,7 +140,7 @@ async def _ask(provider: Simulator, http: Http, operation: str, callback_url: st
     answer = await http.request("POST", provider.base_url + path, json=body, headers=headers)
     if not provider.tasks:
         said = answer.json().get("msg", "")
-        raise usage(f"{operation!r} can't be rehearsed: {said}; {suggestion(operation, [row.name for row in rows])}.")
+        raise usage(f"{operation!r} can't be rehearsed: {said}; {suggestion(operation, [row.name for row in rows])}")
 
 
 async def _settled(desk: Desk, ident: str) -> Json:

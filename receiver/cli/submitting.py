@@ -99,14 +99,14 @@ def target(desk: Desk, provider: str | None, operation: str) -> str:
     if name is None:
         raise usage(f"Name a provider with --provider: {', '.join(desk.settings.providers) or 'there is none yet'}.")
     if name not in desk.settings.providers:
-        raise usage(f"There is no provider {name!r}; {suggestion(name, desk.settings.providers)}.")
+        raise usage(f"There is no provider {name!r}; {suggestion(name, desk.settings.providers)}")
     return f"/{name}{_row(desk.settings.providers[name].operations, operation).path}"
 
 
 def _row(rows: tuple[Operation, ...], name: str) -> Operation:
     found = next((row for row in rows if row.name == name), None)
     if found is None:
-        raise usage(f"There is no operation {name!r}; {suggestion(name, [row.name for row in rows])}.")
+        raise usage(f"There is no operation {name!r}; {suggestion(name, [row.name for row in rows])}")
     return found
 
 

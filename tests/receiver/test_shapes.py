@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from receiver.events import Event, Failure, File, Kind, Result, Stage, Submission
@@ -72,3 +73,11 @@ def test_json_is_readable_whatever_a_provider_sent() -> None:
     odd = {"a": [float("nan"), float("-inf"), 1.5], "b": ("\ud83d", "</script>", "é")}
 
     assert json_bytes(odd) == b'{"a":[null,null,1.5],"b":["\\ud83d","</script>","\\u00e9"]}'
+
+
+def test_a_standing_url_says_so() -> None:
+    submission = Submission(
+        id="sub_1", provider="suno", operation="generate", kind=Kind.MUSIC, stage=Stage.ACCEPTED, created_at=NOW
+    )
+    assert "standing" not in submission_json(submission)
+    assert submission_json(replace(submission, standing=True))["standing"] is True

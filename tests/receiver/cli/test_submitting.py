@@ -64,7 +64,7 @@ def test_data_is_sent_byte_for_byte(tmp_path: Path) -> None:
             "leave out --title, --style, --lyrics, --instrumental, --model, or write it into the JSON.",
         ),
         (("rain", "--timeout", "soon"), "--timeout is not a duration"),
-        (("rain", "--provider", "nope"), "There is no provider 'nope'; known are suno."),
+        (("rain", "--provider", "nope"), "There is no provider 'nope'; known are suno"),
         (("rain", "--operation", "genrate"), "There is no operation 'genrate'; did you mean generate?"),
         (("rain", "--label", "x"), "--label wants name=value"),
     ],
