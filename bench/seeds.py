@@ -15,7 +15,7 @@ from receiver.events import Stage, Submission, utc_now
 from receiver.intake import Intake
 from receiver.providers.base import Operation, Provider
 from receiver.providers.sunoapi import SunoApi
-from receiver.stages import Change, Decide
+from receiver.stages import Decide
 from receiver.store import open_store
 from receiver.store.base import Callback
 from receiver.store.sqlite.store import SqliteStore
@@ -107,7 +107,7 @@ class Memory(SqliteStore):
 
 
 async def plant(database: Path, count: int) -> list[Seed]:
-    """So many accepted submissions, on disk; each with a task id that only its callback will tell."""
+    """So many accepted submissions, on disk, with the task ids that the provider's replies gave them."""
     store = sqlite(database)
     await store.open()
     try:
@@ -122,9 +122,9 @@ async def plant(database: Path, count: int) -> list[Seed]:
 
 async def _plant_some(store: SqliteStore, count: int) -> list[Seed]:
     door, sign = intake(store), signer()
-    made = [_accepted(door) for _ in range(count)]
-    await asyncio.gather(*(store.change(one, lambda current, _: Change(submission=current)) for one in made))
-    return [Seed(f"/callbacks/{sign.mint(Scope.CALLBACK, one.id)}", os.urandom(16).hex()) for one in made]
+    made = [replace(_accepted(door), task_id=os.urandom(16).hex()) for _ in range(count)]
+    await asyncio.gather(*(store.add(one) for one in made))
+    return [Seed(f"/callbacks/{sign.mint(Scope.CALLBACK, one.id)}", one.task_id or "") for one in made]
 
 
 def _accepted(door: Intake) -> Submission:
