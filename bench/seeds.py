@@ -96,14 +96,11 @@ class Memory(SqliteStore):
         super().__init__(path, utc_now, fresh_id, exclusive=False)
         self._expected = _accepted(intake(self))
 
-    async def submission(self, submission_id: str) -> Submission | None:
-        return replace(self._expected, id=submission_id)
-
     async def change(
         self, subject: str | Submission, decide: Decide, callback: Callback | None = None
     ) -> Submission | None:
-        assert isinstance(subject, Submission)
-        return decide(subject, False).submission
+        known = subject if isinstance(subject, Submission) else replace(self._expected, id=subject)
+        return decide(known, False).submission
 
 
 async def plant(database: Path, count: int) -> list[Seed]:

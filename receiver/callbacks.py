@@ -1,7 +1,7 @@
 """HTTP in: the provider's callbacks. Token, then body, then intake; 200 once it is committed."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect
@@ -28,10 +28,15 @@ _TOO_SLOW = problem(too_slow())
 _ONLY_POST = problem(Rejection(405, "Method Not Allowed", "Callbacks are sent with POST.", headers={"allow": "POST"}))
 
 
+Take = Callable[[str, Mapping[str, str], bytes], Awaitable[None]]
+
+
 class Intake(Protocol):
-    """Where callbacks go. Both methods raise StoreUnavailable."""
+    """Where callbacks go. Each method raises StoreUnavailable."""
 
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None: ...
+
+    async def receive_standing(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None: ...
 
     async def too_large(self, submission_id: str, size: int) -> None: ...
 
@@ -57,14 +62,16 @@ class Callbacks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = scope["path_params"]["token"].rstrip("/")
-        ident = self._signer.open(TokenScope.CALLBACK, token)
+        ident, receive_it = self._signer.open(TokenScope.CALLBACK, token), self._intake.receive
+        if ident is None:
+            ident, receive_it = self._signer.open(TokenScope.STANDING, token), self._intake.receive_standing
         if ident is None:
             answer = _NOT_FOUND
         elif scope["method"] != "POST":
             answer = _ONLY_POST
         else:
             try:
-                answer = await self._take(f"sub_{ident}", scope, receive)
+                answer = await self._take(f"sub_{ident}", receive_it, scope, receive)
             except ClientDisconnect:
                 return
             except StoreUnavailable:
@@ -72,7 +79,7 @@ class Callbacks:
                 answer = _UNAVAILABLE
         await answer(scope, receive, send)
 
-    async def _take(self, submission_id: str, scope: Scope, receive: Receive) -> Response:
+    async def _take(self, submission_id: str, receive_it: Take, scope: Scope, receive: Receive) -> Response:
         try:
             body = await read_body(scope, receive, self._limit, self._patience)
         except BodyTooLarge as error:
@@ -80,7 +87,7 @@ class Callbacks:
             return self._too_large
         except TimeoutError:
             return _TOO_SLOW
-        await self._intake.receive(submission_id, kept_headers(scope["headers"]), body)
+        await receive_it(submission_id, kept_headers(scope["headers"]), body)
         return _RECEIVED
 
 

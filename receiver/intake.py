@@ -19,6 +19,16 @@ logger = logging.getLogger(__name__)
 _LARGE = 256 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a callback says; `reason` where no parser understands it."""
+
+    operation: Operation | None = None
+    report: Report | None = None
+    reason: str = ""
+    trust: Trust = Trust.TOKEN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """Takes what providers say.
@@ -51,23 +61,31 @@ class Intake:
 
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""
-        submission = await self.store.submission(submission_id) or self._stranger(submission_id)
-        operation, report, reason = await self._parse(submission, headers, body)
-        provider = self.providers.get(submission.provider)
-        moment = self._moment(operation, Via.CALLBACK, provider.verify(headers, body) if provider else Trust.TOKEN)
-        if submission.standing and report is not None:
-            submission, reason = self._of_standing(submission, report, reason)
+        found = await self._known(submission_id) if len(body) > _LARGE else None
+        heard = await asyncio.to_thread(self._hear, found, headers, body) if found else None
 
         def decide(current: Submission, duplicate: bool) -> Change:
-            if report is None or reason:
-                return unrecognised(current, reason, moment, duplicate=duplicate)
-            return reported(current, report, moment, duplicate=duplicate)
+            return self._decide(current, heard or self._hear(current, headers, body), duplicate)
 
-        await self.store.change(submission, decide, self._callback(Via.CALLBACK, headers, body))
+        callback = self._callback(Via.CALLBACK, headers, body)
+        if await self.store.change(submission_id, decide, callback) is None:
+            await self.store.change(self._stranger(submission_id), decide, callback)
+
+    async def receive_standing(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        """A callback on a standing token: its body's task id says which submission it is. Raises StoreUnavailable."""
+        standing = await self._known(submission_id)
+        heard = await asyncio.to_thread(self._hear, standing, headers, body)
+        subject = standing
+        if heard.report and heard.report.task_id:
+            subject = self._of_standing(standing, heard.report.task_id)
+        elif heard.report:
+            heard = replace(heard, report=None, reason="it came on a standing URL without a task id")
+        callback = self._callback(Via.CALLBACK, headers, body)
+        await self.store.change(subject, lambda current, known: self._decide(current, heard, known), callback)
 
     async def too_large(self, submission_id: str, size: int) -> None:
         """A body over the limit was refused: recorded, and the provider's status call is asked at once."""
-        submission = await self.store.submission(submission_id) or self._stranger(submission_id)
+        submission = await self._known(submission_id)
         moment = self._moment(None, Via.CALLBACK)
         reason = f"its body of {size} bytes or more is over limits.callback_body ({self.callback_limit} bytes)"
         # Kept in place of the body, so that the same one is told once however often it comes.
@@ -92,22 +110,25 @@ class Intake:
         moment = self._moment(self._operation(submission), Via.STATUS)
         await self.store.change(submission.id, lambda current, _: expired(current, moment, look_again=look_again))
 
-    async def _parse(
-        self, submission: Submission, headers: Mapping[str, str], body: bytes
-    ) -> tuple[Operation | None, Report | None, str]:
+    def _hear(self, submission: Submission, headers: Mapping[str, str], body: bytes) -> _Heard:
         provider = self.providers.get(submission.provider)
         if provider is None:
-            return None, None, f"no provider named {submission.provider!r} is configured for its submission"
-        operation = provider.operation(submission.operation)
+            return _Heard(reason=f"no provider named {submission.provider!r} is configured for its submission")
+        operation, trust = provider.operation(submission.operation), Trust.TOKEN
         try:
-            if len(body) > _LARGE:
-                return operation, await asyncio.to_thread(provider.parse_callback, operation, headers, body), ""
-            return operation, provider.parse_callback(operation, headers, body), ""
+            trust = provider.verify(headers, body)
+            return _Heard(operation, provider.parse_callback(operation, headers, body), trust=trust)
         except Unrecognised as error:
-            return operation, None, str(error)
+            return _Heard(operation, reason=str(error), trust=trust)
         except Exception:  # a parser's failure must not change the answer to the provider
             logger.exception("the parser of %s failed on a callback of %s", provider.type, submission.id)
-            return operation, None, "the parser failed on it, which is a defect of ours"
+            return _Heard(operation, reason="the parser failed on it, which is a defect of ours", trust=trust)
+
+    def _decide(self, current: Submission, heard: _Heard, duplicate: bool) -> Change:
+        moment = self._moment(heard.operation, Via.CALLBACK, heard.trust)
+        if heard.report is None:
+            return unrecognised(current, heard.reason, moment, duplicate=duplicate)
+        return reported(current, heard.report, moment, duplicate=duplicate)
 
     def _parse_status(self, submission: Submission, operation: Operation | None, reply: Reply | None) -> Report | None:
         provider = self.providers.get(submission.provider)
@@ -121,20 +142,20 @@ class Intake:
             logger.exception("the parser of %s failed on a status answer for %s", provider.type, submission.id)
         return None
 
-    def _of_standing(self, standing: Submission, report: Report, reason: str) -> tuple[Submission, str]:
-        """The submission that a body on a standing token belongs to: one for each task id of this token."""
-        if report.task_id is None:
-            return standing, "it came on a standing URL without a task id"
-        ident = hashlib.sha256(f"{standing.id}\0{report.task_id}".encode("utf-8", "replace")).hexdigest()[:32]
+    async def _known(self, submission_id: str) -> Submission:
+        return await self.store.submission(submission_id) or self._stranger(submission_id)
+
+    def _of_standing(self, standing: Submission, task_id: str) -> Submission:
+        """The submission that a task on a standing token is: one for each task id of this token."""
+        ident = hashlib.sha256(f"{standing.id}\0{task_id}".encode("utf-8", "replace")).hexdigest()[:32]
         operation = self.providers[standing.provider].operation(standing.operation)
-        own = replace(
+        return replace(
             self.expect(standing.provider, operation, f"sub_{ident}"),
             client=standing.client,
             labels=standing.labels,
             simulated=standing.simulated,
-            task_id=report.task_id,
+            task_id=task_id,
         )
-        return own, reason
 
     def _stranger(self, submission_id: str) -> Submission:
         """A token of ours whose submission is not in this database: kept all the same, under a submission made now."""

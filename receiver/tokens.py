@@ -18,6 +18,7 @@ class Scope(StrEnum):
     """What a token opens; a token of one scope is worth nothing in another."""
 
     CALLBACK = "callback"
+    STANDING = "standing"
     FILE = "file"
 
 

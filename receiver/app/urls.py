@@ -24,7 +24,8 @@ class Urls:
     local_url: str
 
     def callback(self, submission: Submission) -> str:
-        return f"{self.public_url or NOWHERE}/callbacks/{self.signer.mint(Scope.CALLBACK, submission.id)}"
+        scope = Scope.STANDING if submission.standing else Scope.CALLBACK
+        return f"{self.public_url or NOWHERE}/callbacks/{self.signer.mint(scope, submission.id)}"
 
     def file(self, file_id: str) -> str:
         return f"{self.public_url or self.local_url}/files/{self.signer.mint(Scope.FILE, file_id)}"

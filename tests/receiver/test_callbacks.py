@@ -26,6 +26,9 @@ class FakeIntake:
             raise self.failure
         self.received.append((submission_id, dict(headers), body))
 
+    async def receive_standing(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
+        await self.receive(f"standing {submission_id}", headers, body)
+
     async def too_large(self, submission_id: str, size: int) -> None:
         if self.failure:
             raise self.failure
@@ -53,6 +56,13 @@ async def test_callback_reaches_intake_and_is_answered_200() -> None:
     assert (answered.status, answered.json()) == (200, {"status": "received"})
     assert answered.header("content-type") == "application/json"
     assert intake.received == [(f"sub_{HEX}", {"content-type": "application/json"}, b'{"code":200}')]
+
+
+async def test_a_standing_token_is_told_apart() -> None:
+    intake = FakeIntake()
+    standing = SIGNER.mint(Scope.STANDING, HEX)
+    assert (await ask(app(intake), post(f"/callbacks/{standing}"))).status == 200
+    assert [ident for ident, _, _ in intake.received] == [f"standing sub_{HEX}"]
 
 
 async def test_answers_made_beforehand_stay_the_same() -> None:

@@ -117,7 +117,7 @@ async def test_a_provider_that_is_configured_no_more_keeps_its_callbacks(tmp_pat
 async def test_a_standing_url_makes_a_submission_for_each_task(door: Kit) -> None:
     standing = await door.expect(standing=True, labels={"project": "podcast"}, deadline_at=None, ask_at=None)
     for task_id in ("task-1", "task-2", "task-1"):
-        await door.intake.receive(standing.id, {}, callback(task_id=task_id))
+        await door.intake.receive_standing(standing.id, {}, callback(task_id=task_id))
     events = await door.events()
     assert [(event.type, event.task_id, event.labels) for event in events] == [
         ("music.complete", "task-1", {"project": "podcast"}),
@@ -128,7 +128,7 @@ async def test_a_standing_url_makes_a_submission_for_each_task(door: Kit) -> Non
 
 async def test_a_standing_url_without_a_task_id_is_unrecognised(door: Kit) -> None:
     standing = await door.expect(standing=True)
-    await door.intake.receive(standing.id, {}, callback(task_id=None))
+    await door.intake.receive_standing(standing.id, {}, callback(task_id=None))
     (event,) = await door.events()
     assert (event.type, event.submission_id) == ("callback.unrecognised", standing.id)
 
@@ -165,7 +165,7 @@ async def test_a_body_over_the_limit_is_recorded_also_for_a_stranger(door: Kit) 
 
 async def test_what_comes_through_a_simulated_standing_url_is_a_rehearsal(door: Kit) -> None:
     standing = await door.expect(standing=True, simulated=True)
-    await door.intake.receive(standing.id, {}, callback())
+    await door.intake.receive_standing(standing.id, {}, callback())
     assert [event.via for event in await door.events()] == [Via.SIMULATED]
 
 

@@ -28,7 +28,6 @@ from receiver.store.base import (
 )
 from receiver.store.bells import LocalBell
 from receiver.store.sqlite import claims, deliveries, due, ends, file, health, lists, loads, notes, pauses, submissions
-from receiver.store.sqlite.lookups import Lookups
 from receiver.store.sqlite.reader import Reader
 from receiver.store.sqlite.rows import (
     clean,
@@ -53,7 +52,6 @@ _SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.
 _EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
 
 _SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
-_BY_IDS = f"{_SUBMISSION} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _BY_TASK = f"{_SUBMISSION} WHERE task_id = ?1 AND (?2 IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC"
 
 
@@ -79,7 +77,6 @@ class SqliteStore:
         self._reader = Reader(connect, failed)
         # Searches may take long: they have a connection of their own.
         self._searcher = Reader(connect, failed)
-        self._lookups = Lookups(self._find)
         self._unreadable = Unreadable()
 
     def _ring(self, ring: Ring) -> None:
@@ -123,11 +120,8 @@ class SqliteStore:
         return await self.change(submission, _as_it_is) or submission
 
     async def submission(self, submission_id: str) -> Submission | None:
-        row = await self._lookups.get(clean(submission_id))
-        return None if row is None else read_submission(row)
-
-    async def _find(self, ids: list[str]) -> dict[str, sqlite3.Row]:
-        return {row["id"]: row for row in await self._reader.rows(_BY_IDS, (to_json(ids),))}
+        rows = await self._reader.rows(f"{_SUBMISSION} WHERE id = ?", (clean(submission_id),))
+        return read_submission(rows[0]) if rows else None
 
     async def by_task(self, task_id: str, provider: str | None = None) -> list[Submission]:
         rows = await self._reader.rows(_BY_TASK, (clean(task_id), provider))
