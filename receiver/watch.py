@@ -2,19 +2,16 @@
 
 import asyncio
 import hashlib
-import logging
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from receiver.errors import StoreError
 from receiver.events import Event, Failure, Level
 from receiver.store.base import DeliveryRow, Store
+from receiver.turns import forever
 from receiver.units import format_size
-
-logger = logging.getLogger(__name__)
 
 # Providers keep files for 14 days at least (their pages say 14 or 15): three days are left to act.
 _EXPIRING = timedelta(days=11)
@@ -43,21 +40,14 @@ class Watch:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                await self.look()
-            except StoreError as error:
-                logger.warning("the watch waits for the database: %s", error)
-            except Exception:  # the loop must outlive whatever one look meets
-                logger.exception("the watch failed and goes on")
-            try:
-                async with asyncio.timeout(_PERIOD.total_seconds()):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
+        await forever(self._turn, self._stopping)
 
     def stop(self) -> None:
         self._stopping.set()
+
+    async def _turn(self) -> None:
+        await self.look()
+        await asyncio.sleep(_PERIOD.total_seconds())
 
     async def look(self) -> None:
         """One look at everything; what is wrong becomes an event, once."""
