@@ -15,21 +15,30 @@ SELECT min(at) AS at FROM (
       AND NOT EXISTS (SELECT 1 FROM deliveries AS r WHERE r.handler = h.name AND r.state = 'running' AND r.probe)
 )
 """
-# Hops from name to name in the index: however much is pending, it reads one row a handler.
-PENDING = """
-WITH RECURSIVE names (handler) AS (
-    SELECT min(handler) FROM deliveries INDEXED BY deliveries_due WHERE state = 'pending'
+
+
+def handlers_in(name: str, index: str, where: str) -> str:
+    """A recursive table `name` of the handlers in a partial index, made by hops from name to name.
+
+    However much lies in the index, it reads one row a handler; the last row is NULL.
+    """
+    return f"""{name} (handler) AS (
+    SELECT min(handler) FROM deliveries INDEXED BY {index} WHERE {where}
     UNION ALL
     SELECT (
-        SELECT min(d.handler) FROM deliveries AS d INDEXED BY deliveries_due
-        WHERE d.state = 'pending' AND d.handler > names.handler)
-    FROM names WHERE names.handler IS NOT NULL
-)
+        SELECT min(d.handler) FROM deliveries AS d INDEXED BY {index}
+        WHERE d.{where} AND d.handler > {name}.handler)
+    FROM {name} WHERE {name}.handler IS NOT NULL
+)"""  # noqa: S608 - constants
+
+
+PENDING = f"""
+WITH RECURSIVE {handlers_in("names", "deliveries_due", "state = 'pending'")}
 SELECT names.handler,
     (SELECT min(d.due_at) FROM deliveries AS d WHERE d.handler = names.handler AND d.state = 'pending') AS due_at,
     (SELECT count(*) FROM deliveries AS r WHERE r.handler = names.handler AND r.state = 'running') AS running
 FROM names WHERE names.handler IS NOT NULL
-"""
+"""  # noqa: S608 - constants
 # The start that has to leave the window before another attempt may begin.
 NTH_START = """
 SELECT started_at FROM attempts WHERE handler = ? AND started_at <= ? ORDER BY started_at DESC LIMIT 1 OFFSET ?
