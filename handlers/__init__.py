@@ -12,12 +12,18 @@ from receiver.handler import Handler
 from receiver.units import suggestion
 
 TYPES = {
+    "apprise": "handlers.apprise:Apprise",
+    "email": "handlers.email:Email",
     "file": "handlers.file:FileArchive",
     "log": "handlers.log:Log",
+    "s3": "handlers.s3:S3Archive",
     "slack": "handlers.slack:Slack",
+    "webhook": "handlers.webhook:Webhook",
 }
 
 _GROUP = "receiver.handlers"
+# Modules that only some types need: the extra of ours that installs each.
+_EXTRAS = {"apprise": "apprise", "obstore": "s3"}
 
 
 def handler_class(type_name: str, folders: Sequence[Path] = ()) -> type[Handler]:
@@ -62,6 +68,9 @@ def _imported(place: str, searched: Sequence[str] = ()) -> type[Handler]:
 
 def _remedy(error: Exception, module: str, searched: Sequence[str]) -> str:
     absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+    missing = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if missing in _EXTRAS:
+        return f'install it: pip install "suno-receiver[{_EXTRAS[missing]}]"'
     if absent and searched:
         return f"put it into {' or '.join(searched)}, install it, or correct the name"
     return "install or correct the module"

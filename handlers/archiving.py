@@ -6,26 +6,28 @@ An archive type brings a Shelf, the place where bytes are kept; everything else 
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
-from itertools import count, islice
-from string import Formatter
-from typing import Literal, Protocol
+from itertools import islice
+from typing import Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, field_validator
 
+from handlers.derived import Derived, derived_files
+from handlers.keys import check_fields, check_inside, keys_of, values_of
+from handlers.manifest import ROLE as MANIFEST
+from handlers.manifest import manifest
+from handlers.records import Records
 from handlers.roles import role_advice
-from handlers.sniffing import HEAD, Sort, sort_of
-from handlers.text import UNTITLED, one_line, safe_name, shorten
+from handlers.shelf import PREVIEW, Body, Shelf, Wanted, download, made
+from handlers.text import one_line, shorten
 from receiver.handler import (
     ArchivedFile,
     Delivery,
     File,
     Handler,
-    Media,
-    Notes,
     Outcome,
     PermanentFailure,
     Receipt,
@@ -39,72 +41,11 @@ logger = logging.getLogger(__name__)
 # A song is made of few files; a body that names thousands must not keep an archive busy for a day.
 MOST_FILES = 200
 
-# A preview that still grows while it is made: taken only where `roles` names it.
-_PREVIEW = "stream"
-# What only goes along with the thing that was made.
-_COMPANIONS = frozenset({"image", _PREVIEW})
-# Roles that the extension tells already; every other one is part of the file's name.
-_PLAIN_ROLES = frozenset({"audio", "image", "video", "wav", "midi"})
-_FIELDS = frozenset({"date", "title", "result_id", "ext", "role", "provider", "operation", "submission_id", "task_id"})
-# In bytes; together with an id, a role and an extension they fit into one name.
-_TITLE_MOST, _VALUE_MOST, _NAME_MOST = 64, 40, 120
+# Where all that the provider made is kept, what we make of it is tried so often and then left out.
+_TRIES_OF_DERIVED = 3
 _MISSING_MOST = 1000
-_FILES = TypeAdapter(tuple[ArchivedFile, ...])
 
-Known = dict[tuple[str, str], ArchivedFile]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file to take; `role` is numbered where one result has several of the same."""
-
-    result: Result
-    role: str
-    file: File
-
-
-class Body:
-    """A download that is what its role promises. `size` (in bytes) and `sha256` are right once it was read."""
-
-    def __init__(self, sort: Sort, head: bytes, rest: AsyncIterator[bytes]) -> None:
-        self.media_type = sort.media_type
-        self.extension = sort.extension
-        self.size = 0
-        self._head = head
-        self._rest = rest
-        self._digest = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    async def blocks(self, size: int) -> AsyncGenerator[bytes, None]:
-        """The bytes, once, in blocks of at least `size` bytes but for the last. Raises what the download raises."""
-        block = bytearray(self._count(self._head))
-        async for chunk in self._rest:
-            block += self._count(chunk)
-            if len(block) >= size:
-                yield bytes(block)
-                block.clear()
-        yield bytes(block)
-
-    def _count(self, chunk: bytes) -> bytes:
-        self.size += len(chunk)
-        self._digest.update(chunk)
-        return chunk
-
-
-class Shelf(Protocol):
-    """The place where an archive type keeps bytes."""
-
-    async def holds(self, file: ArchivedFile) -> bool:
-        """Whether this file is still there, with its size."""
-
-    async def put(self, body: Body, keys: Iterator[str]) -> str:
-        """Keeps the whole body under the first key that nothing else has, and returns that key.
-
-        Bytes that are there already under a key are kept once. Raises TargetFailure, or what the body raises.
-        """
+Failure = tuple[Wanted, TemporaryFailure | PermanentFailure]
 
 
 class Archive(Handler):
@@ -115,7 +56,7 @@ class Archive(Handler):
     prefix: str = ""
     """Put before every key: songs/2026."""
     roles: Literal["all"] | tuple[str, ...] = "all"
-    """Which files to keep: all (but `stream`, a preview), or a list such as [audio, image]."""
+    """Which files to keep: all (but `stream`, a preview), or a list such as [audio, image, lyrics, song]."""
     key: str = Field("{date}/{title}-{result_id}.{ext}", min_length=1)
     """The name of a file, from date, title, result_id, ext, role, provider, operation, submission_id, task_id and
     labels[name]."""
@@ -134,17 +75,12 @@ class Archive(Handler):
     @field_validator("key", "prefix")
     @classmethod
     def _stays_inside(cls, value: str) -> str:
-        if value.startswith("/") or "\\" in value or ".." in value.split("/"):
-            raise ValueError("must stay inside the archive: no leading slash, no backslash, no ..")
-        return value
+        return check_inside(value)
 
     @field_validator("key")
     @classmethod
     def _known_fields(cls, value: str) -> str:
-        for _, name in _pieces(value):
-            if name and name not in _FIELDS and _label(name) is None:
-                raise ValueError(f"knows no {{{name}}}: write {', '.join(sorted(_FIELDS))} or labels[name]")
-        return value
+        return check_fields(value)
 
     async def archive(self, delivery: Delivery, shelf: Shelf) -> Receipt:
         """Takes every wanted file that is not on the shelf yet. One that fails doesn't stop the others.
@@ -152,104 +88,163 @@ class Archive(Handler):
         The receipt's `details` name what is missing for good beside what was made and kept. Raises TemporaryFailure as
         long as one file may still come, PermanentFailure where nothing but companions was kept; TargetFailure at once.
         """
-        known = await _known(delivery)
-        files: list[ArchivedFile] = []
-        failures: list[Outcome] = []
-        listed = self._wanted(delivery.results)
+        work = _Work(self, delivery, shelf, await Records.read(delivery))
+        listed = self.wanted(delivery.results)
         taken = list(islice(listed, MOST_FILES))
-        if not taken:
+        if not taken and not self.takes(MANIFEST):
             _warn_of_nothing(delivery)
-        for wanted in taken:
-            try:
-                files.append(await self._keep(delivery, shelf, wanted, known))
-            except (TemporaryFailure, PermanentFailure) as failure:
-                failures.append(failure)
-        if failures and not _suffices(taken, files, failures):
-            raise _worst(failures)
-        await _note(delivery.memory, known)
+        await work.keep(taken)
+        if self.takes(MANIFEST):
+            await work.keep(work.manifests(taken))
+        failures = work.settled(taken)
+        if failures and not work.suffices(taken, failures):
+            raise _worst([failure for _, failure in failures])
+        await work.records.remember()
         missing = _missing(failures, left=sum(1 for _ in listed))
         if missing:
             logger.warning("%s is archived without %s", delivery.event.submission_id or delivery.id, missing)
-        return Receipt(files=tuple(files), details={"missing": missing} if missing else {})
+        return Receipt(files=tuple(work.files), details={"missing": missing} if missing else {})
 
-    async def _keep(self, delivery: Delivery, shelf: Shelf, wanted: Wanted, known: Known) -> ArchivedFile:
-        name = (wanted.result.id, wanted.role)
-        link = delivery.link(*name)
-        if name in known and await shelf.holds(known[name]):
-            return replace(known[name], link=link)
-        known.pop(name, None)
-        taken = frozenset(file.key.casefold() for file in known.values())
-        known[name] = replace(await self._fetch(delivery, shelf, wanted, taken), link=link)
-        # Both, so that neither a retry nor a later event of this submission fetches it again.
-        await _note(delivery.progress, known)
-        await _note(delivery.memory, known)
-        return known[name]
-
-    async def _fetch(self, delivery: Delivery, shelf: Shelf, wanted: Wanted, taken: frozenset[str]) -> ArchivedFile:
-        failures: list[Outcome] = []
-        for url in dict.fromkeys(wanted.file.urls):
-            try:
-                async with _open(delivery.media, url, wanted) as body:
-                    keys = self._keys(delivery, wanted, body.extension)
-                    key = await shelf.put(body, (key for key in keys if key.casefold() not in taken))
-            except (TemporaryFailure, PermanentFailure) as failure:
-                failures.append(failure)
-            else:
-                return ArchivedFile(
-                    result_id=wanted.result.id,
-                    role=wanted.role,
-                    key=key,
-                    size=body.size,
-                    sha256=body.sha256,
-                    media_type=body.media_type,
-                    link="",
-                )
-        raise _worst(failures, f"{_describe(wanted)}: ")
-
-    def _wanted(self, results: Sequence[Result]) -> Iterator[Wanted]:
+    def wanted(self, results: Sequence[Result]) -> Iterator[Wanted]:
+        """What the provider made of each result, then what we make of it. The manifests come after all of it."""
         seen: set[tuple[str, str]] = set()
         used: Counter[tuple[str, str]] = Counter()
         for result in results:
-            for file in filter(self._takes, result.files):
-                role = file.role
+            sources: tuple[File | Derived, ...] = (*result.files, *derived_files(result, self.takes))
+            for source in (source for source in sources if self.takes(source.role)):
+                role = source.role
                 while (result.id, role) in seen:
-                    used[result.id, file.role] += 1
-                    role = f"{file.role}-{used[result.id, file.role] + 1}"
+                    used[result.id, source.role] += 1
+                    role = f"{source.role}-{used[result.id, source.role] + 1}"
                 seen.add((result.id, role))
-                yield Wanted(result, role, file)
+                yield Wanted(result, role, source)
 
-    def _takes(self, file: File) -> bool:
-        return file.role != _PREVIEW if self.roles == "all" else file.role in self.roles
+    def takes(self, role: str) -> bool:
+        return role != PREVIEW if self.roles == "all" else role in self.roles
 
-    def _keys(self, delivery: Delivery, wanted: Wanted, extension: str) -> Iterator[str]:
-        """Keys for a file, best first and without an end: as the template says, with its role, with a number."""
-        values = _values(delivery, wanted, extension)
-        key = "".join(literal + _value(name, values) for literal, name in _pieces(self.key))
-        *folders, last = [part for part in f"{self.prefix}/{key}".split("/") if part]
-        folder = "".join(f"{name}/" for part in folders if (name := safe_name(part)))
-        stem, ending = last.removesuffix(f".{extension}"), f".{extension}"
-        shows_role = "{role}" in self.key
-        if shows_role or wanted.role in _PLAIN_ROLES:
-            yield folder + _file_name(stem, "", ending)
-        role = "" if shows_role else f"-{values['role']}"
-        if role:
-            yield folder + _file_name(stem, role, ending)
-        for number in count(2):
-            yield folder + _file_name(stem, f"{role}-{number}", ending)
+    async def link(self, delivery: Delivery, file: ArchivedFile) -> str:
+        """The address of a kept file in the receipt."""
+        return delivery.link(file.result_id, file.role)
+
+    def lasting(self, link: str) -> str:
+        """The same address for the manifest, which outlives the day; empty where it would not."""
+        return link
 
 
-@asynccontextmanager
-async def _open(media: Media, url: str, wanted: Wanted) -> AsyncIterator[Body]:
-    """The file behind an address. Raises TemporaryFailure (stale) where it is no such file."""
-    async with media.stream(url) as download:
-        chunks = aiter(download.chunks)
-        head = b""
-        while len(head) < HEAD and (chunk := await anext(chunks, None)) is not None:
-            head += chunk
-        sort = sort_of(head, wanted.file.role, url)
-        if isinstance(sort, str):
-            raise TemporaryFailure(sort, stale=True)
-        yield Body(sort, head, chunks)
+class _Work:
+    """One delivery on its way to the shelf: what was kept of it, and what was not."""
+
+    def __init__(self, archive: Archive, delivery: Delivery, shelf: Shelf, records: Records) -> None:
+        self.records = records
+        self.files: list[ArchivedFile] = []
+        self._failures: list[Failure] = []
+        self._archive = archive
+        self._delivery = delivery
+        self._shelf = shelf
+
+    async def keep(self, taken: Sequence[Wanted]) -> None:
+        for wanted in taken:
+            try:
+                self.files.append(await self._keep(wanted))
+            except (TemporaryFailure, PermanentFailure) as failure:
+                self._failures.append((wanted, failure))
+
+    def manifests(self, taken: Sequence[Wanted]) -> list[Wanted]:
+        """One for each result of which something is kept, or of which nothing else was wanted."""
+        wanted = {one.result.id for one in taken}
+        kept = {file.result_id for file in self.files}
+        results = {result.id: result for result in self._delivery.results[:MOST_FILES]}.values()
+        return [
+            Wanted(result, MANIFEST, self._manifest(result))
+            for result in results
+            if (result.id in kept or result.id not in wanted) and result.file(MANIFEST) is None
+        ]
+
+    def settled(self, taken: Sequence[Wanted]) -> list[Failure]:
+        """What failed. What we make ourselves holds a finished song back for some tries only."""
+        main = {one.name for one in taken if not one.is_companion}
+        patient = not main or main - self._kept() or self._delivery.attempt <= _TRIES_OF_DERIVED
+        return [
+            (one, failure if patient or not isinstance(one.source, Derived) else PermanentFailure(failure.reason))
+            for one, failure in self._failures
+        ]
+
+    def suffices(self, taken: Sequence[Wanted], failures: Sequence[Failure]) -> bool:
+        """Whether what was kept is worth a receipt, because the rest will never come."""
+        main, kept = {one.name for one in taken if not one.is_companion}, self._kept()
+        return bool(kept & main if main else kept) and all(isinstance(one, PermanentFailure) for _, one in failures)
+
+    def _kept(self) -> set[tuple[str, str]]:
+        return {(file.result_id, file.role) for file in self.files}
+
+    def _manifest(self, result: Result) -> Derived:
+        files = [replace(file, link=self._archive.lasting(file.link)) for file in self.records.of_result(result.id)]
+        missing = [
+            {"role": one.role, "reason": one_line(failure.reason)}
+            for one, failure in self._failures
+            if one.result.id == result.id
+        ]
+        return manifest(self._delivery.event, result, files, missing, self.records.since)
+
+    async def _keep(self, wanted: Wanted) -> ArchivedFile:
+        known = self.records.files.get(wanted.name)
+        if known is not None and await self._shelf.holds(known):
+            file = await self._renewed(wanted, known)
+        else:
+            self.records.files.pop(wanted.name, None)
+            file = await self._fetch(wanted)
+        file = replace(file, link=await self._archive.link(self._delivery, file))
+        self.records.files[wanted.name] = file
+        if file != known:
+            await self.records.write()
+        return file
+
+    async def _renewed(self, wanted: Wanted, known: ArchivedFile) -> ArchivedFile:
+        """What is known of a kept file, written anew where we would make it otherwise today."""
+        if not isinstance(wanted.source, Derived):
+            return known
+        if hashlib.sha256(wanted.source.content).hexdigest() == known.sha256:
+            return known
+        body = made(wanted.source)
+        async with self._shelf.room():
+            await self._shelf.replace(wanted, body, known.key)
+        return _archived(wanted, body, known.key)
+
+    async def _fetch(self, wanted: Wanted) -> ArchivedFile:
+        failures: list[TemporaryFailure | PermanentFailure] = []
+        async with self._shelf.room():
+            for source in self._sources(wanted):
+                try:
+                    async with source as body:
+                        return _archived(wanted, body, await self._put(wanted, body))
+                except (TemporaryFailure, PermanentFailure) as failure:
+                    failures.append(failure)
+        raise _worst(failures, f"{wanted}: ")
+
+    def _sources(self, wanted: Wanted) -> Iterator[AbstractAsyncContextManager[Body]]:
+        if isinstance(wanted.source, Derived):
+            yield nullcontext(made(wanted.source))
+            return
+        for url in dict.fromkeys(wanted.source.urls):
+            yield download(self._delivery.media, url, wanted.source.role)
+
+    async def _put(self, wanted: Wanted, body: Body) -> str:
+        taken = self.records.keys()
+        values = values_of(self._delivery.event, wanted.result, wanted.role, body.extension)
+        keys = keys_of(self._archive.key, self._archive.prefix, values)
+        return await self._shelf.put(wanted, body, (key for key in keys if key.casefold() not in taken))
+
+
+def _archived(wanted: Wanted, body: Body, key: str) -> ArchivedFile:
+    return ArchivedFile(
+        result_id=wanted.result.id,
+        role=wanted.role,
+        key=key,
+        size=body.size,
+        sha256=body.sha256,
+        media_type=body.media_type,
+        link="",
+    )
 
 
 def _warn_of_nothing(delivery: Delivery) -> None:
@@ -259,22 +254,6 @@ def _warn_of_nothing(delivery: Delivery) -> None:
         shown = shorten(one_line(", ".join(sorted(found))), 200)
         subject = event.submission_id or delivery.id
         logger.warning("%s is complete and nothing of it is archived: `roles` leaves out %s", subject, shown)
-
-
-async def _known(delivery: Delivery) -> Known:
-    files = [*await _read(delivery.memory), *await _read(delivery.progress)]
-    return {(file.result_id, file.role): file for file in files}
-
-
-async def _read(notes: Notes) -> tuple[ArchivedFile, ...]:
-    try:
-        return _FILES.validate_python((await notes.read()).get("files", ()))
-    except ValidationError:
-        return ()  # what another version wrote: the files are fetched again
-
-
-async def _note(notes: Notes, known: Known) -> None:
-    await notes.write({"files": _FILES.dump_python(tuple(known.values()), mode="json")})
 
 
 def _worst(failures: Sequence[Outcome], prefix: str = "") -> Outcome:
@@ -288,59 +267,6 @@ def _worst(failures: Sequence[Outcome], prefix: str = "") -> Outcome:
     )
 
 
-def _suffices(wanted: Sequence[Wanted], files: Sequence[ArchivedFile], failures: Sequence[Outcome]) -> bool:
-    """Whether what was kept is worth a receipt, because the rest will never come."""
-    main = {(one.result.id, one.role) for one in wanted if one.file.role not in _COMPANIONS}
-    kept = {(file.result_id, file.role) for file in files}
-    return bool(kept & main if main else kept) and all(isinstance(failure, PermanentFailure) for failure in failures)
-
-
-def _missing(failures: Sequence[Outcome], left: int) -> str:
+def _missing(failures: Sequence[Failure], left: int) -> str:
     more = [f"{left} more files than the {MOST_FILES} that one delivery may bring"] if left else []
-    return shorten("; ".join(more + [one_line(failure.reason) for failure in failures]), _MISSING_MOST)
-
-
-def _describe(wanted: Wanted) -> str:
-    return f"{shorten(one_line(wanted.role), 40)} of {shorten(one_line(wanted.result.title or wanted.result.id), 60)}"
-
-
-def _pieces(template: str) -> list[tuple[str, str]]:
-    """Literal texts, each with the field after it. Raises ValueError."""
-    try:
-        parsed = [
-            (literal, name, spec or conversion) for literal, name, spec, conversion in Formatter().parse(template)
-        ]
-    except ValueError:
-        raise ValueError("has a brace without its partner: write {title}, or {{ for a brace") from None
-    if any(name == "" or extra for _, name, extra in parsed):
-        raise ValueError("takes plain names in braces, such as {title}")
-    return [(literal, name or "") for literal, name, _ in parsed]
-
-
-def _label(name: str) -> str | None:
-    return name[len("labels[") : -1] or None if name.startswith("labels[") and name.endswith("]") else None
-
-
-def _values(delivery: Delivery, wanted: Wanted, extension: str) -> Mapping[str, str]:
-    event = delivery.event
-    raw = {f"labels[{label}]": value for label, value in event.labels.items()} | {
-        "date": f"{event.received_at:%Y-%m-%d}",
-        "result_id": wanted.result.id,
-        "role": wanted.role,
-        "provider": event.provider or "",
-        "operation": event.operation or "",
-        "submission_id": event.submission_id or "",
-        "task_id": event.task_id or "",
-    }
-    values = {name: safe_name(value, _VALUE_MOST) or "none" for name, value in raw.items()}
-    title = safe_name(wanted.result.title or "", _TITLE_MOST) or UNTITLED.lower()
-    return values | {"title": title, "ext": extension}
-
-
-def _value(name: str, values: Mapping[str, str]) -> str:
-    return values.get(name, "none") if name else ""
-
-
-def _file_name(stem: str, suffix: str, ending: str) -> str:
-    tail = safe_name(f"x{suffix}{ending}")[1:]
-    return (safe_name(stem, _NAME_MOST - len(tail.encode())) or "file") + tail
+    return shorten("; ".join(more + [one_line(failure.reason) for _, failure in failures]), _MISSING_MOST)

@@ -6,13 +6,14 @@ import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 
-from handlers.archiving import Archive, Body
+from handlers.archiving import Archive
+from handlers.shelf import Body, Wanted
 from handlers.text import safe_name
 from receiver.handler import ArchivedFile, Delivery, PermanentFailure, Receipt, TargetFailure
 
@@ -52,19 +53,33 @@ class _Folder:
         self._attempt = attempt
         self._free = free
 
+    def room(self) -> AbstractAsyncContextManager[None]:
+        # Blocks go to the disk one by one: however many files are on their way, they take little memory.
+        return nullcontext()
+
     async def holds(self, file: ArchivedFile) -> bool:
         path = _resolve(self._directory, file.key)
         return path is not None and path.is_file() and path.stat().st_size == file.size
 
-    async def put(self, body: Body, keys: Iterator[str]) -> str:
+    async def put(self, wanted: Wanted, body: Body, keys: Iterator[str]) -> str:
         first = next(keys)
-        partial = _Partial(self._folder(first), self._mark, self._attempt)
+        async with self._written(first, body) as partial:
+            return await self._work(self._place, partial, body, chain((first,), keys))
+
+    async def replace(self, wanted: Wanted, body: Body, key: str) -> None:
+        async with self._written(key, body) as partial:
+            await self._work(self._place_over, partial, key)
+
+    @asynccontextmanager
+    async def _written(self, key: str, body: Body) -> AsyncIterator["_Partial"]:
+        """The whole body, beside the place of a key and not yet under its name."""
+        partial = _Partial(self._folder(key), self._mark, self._attempt)
         try:
             await self._work(self._begin, partial)
             async with aclosing(body.blocks(_BLOCK)) as blocks:
                 async for block in blocks:
                     await self._work(partial.write, block)
-            return await self._work(self._place, partial, body, chain((first,), keys))
+            yield partial
         finally:
             partial.discard()
 
@@ -89,12 +104,20 @@ class _Folder:
     def _place(self, partial: "_Partial", body: Body, keys: Iterator[str]) -> str:
         partial.finish()
         key = next(key for key in keys if _claim(partial.path, partial.folder / Path(key).name, body))
+        self._sync(partial)
+        return key
+
+    def _place_over(self, partial: "_Partial", key: str) -> None:
+        partial.finish()
+        partial.path.replace(partial.folder / Path(key).name)
+        self._sync(partial)
+
+    def _sync(self, partial: "_Partial") -> None:
         root = self._directory.resolve()
         for folder in (partial.folder, *partial.folder.parents):
             _sync(folder)
             if folder == root:
                 break
-        return key
 
     async def _work(self, work: Callable[..., T], *arguments: object) -> T:
         with _disk(self._directory):

@@ -8,24 +8,28 @@ _TRACK = "audio stream image video wav midi origin"
 _STEMS = (
     "vocals instrumental backing_vocals bass brass drums fx guitar keyboard percussion piano strings synth woodwinds"
 )
-ROLES = frozenset(f"{_TRACK} {_STEMS}".split())
+# What an archive makes itself; midi, where the provider has the notes only, is one of them too.
+_DERIVED = "lyrics timestamps song"
+ROLES = frozenset(f"{_TRACK} {_STEMS} {_DERIVED}".split())
 
 # File extensions, media types and everyday words: no file has such a role, so an archive would keep nothing.
 _MEANT = {
     word: role
     for role, words in {
-        "audio": "mp3 m4a aac flac ogg opus song songs music track tracks",
+        "audio": "mp3 m4a aac flac ogg opus songs music track tracks",
         "image": "jpg jpeg png webp gif cover covers picture artwork",
         "video": "mp4 webm mov movie clip",
         "midi": "mid",
         "wav": "wave",
         "stream": "preview",
+        "lyrics": "txt text lyric words",
+        "timestamps": "lrc timestamp",
+        "song": "manifest json song.json",
     }.items()
     for word in words.split()
 }
 _NO_FILE = {
     "all": "write roles: all, without a list",
-    "lyrics": "lyrics are no file, remove it",
     "stem": "name each stem: vocals, instrumental, drums",
     "stems": "name each stem: vocals, instrumental, drums",
 }

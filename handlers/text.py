@@ -49,9 +49,19 @@ def slack_link(url: str, label: str) -> str:
     shown = mrkdwn(one_line(label).replace("|", "¦"), 200)
     if not is_web(url) or len(url) > _LINK_MOST:
         return shown
-    # Only what is illegal in an address is encoded: a signed query must stay as it is.
-    address = _BREAKS_LINK.sub(lambda match: quote(match[0]), url).replace("&", "&amp;")
-    return f"<{address}|{shown}>"
+    return f"<{web_address(url).replace('&', '&amp;')}|{shown}>"
+
+
+def web_address(url: str) -> str:
+    """The address with what is illegal or invisible in it encoded, and nothing else: a signed query must stay as it is.
+
+    Its characters can all be sent, as `is_web` tells.
+    """
+    return "".join(quote(char) if _BREAKS_LINK.match(char) or _is_invisible(char) else char for char in url)
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE
 
 
 def is_web(url: str) -> bool:

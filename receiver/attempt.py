@@ -84,19 +84,19 @@ def settle(claim: Claim, handler: Handler, outcome: Receipt | Outcome | None, to
         case TargetFailure():
             return Paused(reason, probe_delay(claim.probes), _alarm(claim, "handler.paused", reason, tools))
         case PermanentFailure():
-            return _dead(claim, reason, tools)
+            return _dead(claim, handler, reason, tools)
         case TemporaryFailure() if claim.probe and not outcome.stale:
             return Paused(reason, probe_delay(claim.probes))
         case TemporaryFailure():
             delay = next_delay(claim.failures + 1, handler.retry, outcome.retry_after, tools.jitter())
             if delay is None:
-                return _dead(claim, reason, tools)
+                return _dead(claim, handler, reason, tools)
             # Where the provider's link is dead, our target is well: a probe that meets one resumes its handler.
             return Again(delay, reason, outcome.stale, _resumed(claim, tools))
         case Outcome():
             raise AssertionError(f"an outcome that nothing stands for: {outcome!r}")
         case receipt:
-            return Delivered(receipt, _resumed(claim, tools))
+            return Delivered(receipt, _resumed(claim, tools), handler.edits)
 
 
 def _delivery(claim: Claim, tools: Tools) -> Delivery:
@@ -116,11 +116,14 @@ def _delivery(claim: Claim, tools: Tools) -> Delivery:
         files=claim.files,
         title=claim.submission.title if claim.submission else None,
         free_disk=tools.free_disk,
+        callback=claim.callback,
+        client_callback=claim.submission.client_callback if claim.submission else None,
     )
 
 
-def _dead(claim: Claim, reason: str, tools: Tools) -> Dead:
-    return Dead(reason, _alarm(claim, "delivery.dead", reason, tools), _resumed(claim, tools))
+def _dead(claim: Claim, handler: Handler, reason: str, tools: Tools) -> Dead:
+    alarm = _alarm(claim, "delivery.dead", reason, tools)
+    return Dead(reason, alarm, _resumed(claim, tools), handler.fallback)
 
 
 def _resumed(claim: Claim, tools: Tools) -> Event | None:

@@ -92,7 +92,11 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A thing made: a track, a lyric, a stem set. `duration` is in seconds; `data` holds what is no file."""
+    """A thing made: a track, a lyric, a stem set. `duration` is in seconds; `data` holds what is no file, among it
+
+    {"words": [{"word": str, "start": s, "end": s}]} and {"instruments": [{"name": str, "notes": [{"pitch": 0-127,
+    "start": s, "end": s, "velocity": 0-1}]}]}, with s in seconds.
+    """
 
     id: str
     title: str | None = None
@@ -125,7 +129,8 @@ class Submission:
 
     `held` says why a `complete` is kept back: `half` (a main file is missing), `conflict` (it came after `failed`);
     `ask_at` is when the reconciler asks next, None when it need not. `via` is how its last stage came.
-    `client_callback` is the callback URL that the client had set itself, `title` what it called the thing it asked for.
+    `client_callback` is the callback URL that the client had set itself, `title` what it called the thing it asked for;
+    `path` is where it was sent to at the provider. With `forward` the client's own callback is served too.
     """
 
     id: str
@@ -152,14 +157,16 @@ class Submission:
     via: Via | None = None
     client_callback: str | None = None
     title: str | None = None
+    path: str | None = None
+    forward: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """A normalised fact with a dotted type, as handlers and routes see it.
 
-    `about` names the handler that an alarm is about. `raw` is the provider's body with our secrets redacted; for
-    events of our own it holds what they are about.
+    `about` names the handler that an alarm is about. With `forward` the client's own callback gets it too. `raw` is
+    the provider's body with our secrets redacted; for events of our own it holds what they are about.
     """
 
     id: str
@@ -181,14 +188,32 @@ class Event:
     error: Failure | None = None
     raw: Any = None
     about: str | None = None
+    forward: bool = False
 
     @property
     def kind(self) -> str:
         return self.type.partition(".")[0]
 
 
+# The second halves of the types that a provider's facts have.
+FACT_STAGES = ("text", "first", "complete", "failed", "updated")
 # Types of our own: they match only where a route names them by type or level.
-OWN_KINDS = frozenset({"submission", "callback", "delivery", "handler", "provider", "file", "disk"})
+OWN_TYPES = (
+    "submission.accepted",
+    "submission.rejected",
+    "submission.unknown",
+    "submission.overdue",
+    "submission.lost",
+    "callback.unrecognised",
+    "delivery.dead",
+    "handler.paused",
+    "handler.resumed",
+    "provider.silent",
+    "file.expiring",
+    "disk.low",
+)
+OWN_KINDS = frozenset(name.partition(".")[0] for name in OWN_TYPES)
+EVENT_TYPES = (*(f"{kind}.{stage}" for kind in Kind for stage in FACT_STAGES), *OWN_TYPES)
 
 RESULTS = TypeAdapter(tuple[Result, ...])
 FAILURE = TypeAdapter(Failure)

@@ -5,16 +5,15 @@ import logging
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol, runtime_checkable
-from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from receiver.dispositions import clean_media_type, content_disposition
 from receiver.errors import Outcome, Rejection
 from receiver.handler import ArchivedFile
 from receiver.store.base import StoredFile
@@ -23,10 +22,7 @@ from receiver.web.answers import not_found
 
 logger = logging.getLogger(__name__)
 
-_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
-_SHOWN = ("audio/", "image/", "video/")
 _ONE_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
-_LONGEST_NAME = 150
 _HEADERS = {
     "cache-control": "private, max-age=31536000, immutable",
     # The bytes came from outside: whatever they are, they may show themselves and do nothing.
@@ -46,6 +42,14 @@ class Archive(Protocol):
 
     def path(self, key: str) -> Path:
         """Raises PermanentFailure or ValueError where the key leads out of the archive."""
+
+
+@runtime_checkable
+class RemoteArchive(Protocol):
+    """An archive elsewhere, which lets whoever has a fresh link fetch the bytes from there."""
+
+    async def presign(self, file: ArchivedFile) -> str:
+        """A link that lives for a short time. Raises an Outcome where none can be made."""
 
 
 class FileStore(Protocol):
@@ -73,13 +77,13 @@ class FileLinks:
         return Route("/files/{token:path}", self.get, methods=["GET"], name="files")
 
     async def get(self, request: Request) -> Response:
-        """Raises Rejection: 404 whatever is wrong with the link, 416."""
+        """Raises Rejection: 404 whatever is wrong with the link, 416, 503 where an archive elsewhere can't sign."""
         ident = self._signer.open(Scope.FILE, request.path_params["token"].rstrip("/"))
         stored = await self._store.file(ident) if ident else None
         if stored is None:
             raise not_found()
         if presign := self._elsewhere.get(stored.handler):
-            return RedirectResponse(await presign(stored.file), 307, {"cache-control": "private, no-store"})
+            return RedirectResponse(await _fresh(presign, stored), 307, {"cache-control": "private, no-store"})
         return await self._stream(request, stored)
 
     async def _stream(self, request: Request, stored: StoredFile) -> Response:
@@ -106,10 +110,19 @@ class FileLinks:
         return (path, status) if stat.S_ISREG(status.st_mode) else None
 
 
+async def _fresh(presign: Presign, stored: StoredFile) -> str:
+    try:
+        return await presign(stored.file)
+    except Outcome as failure:
+        logger.warning("no link can be signed: handler %s: %s", stored.handler, failure.reason)
+        raise Rejection(
+            503, "Service Unavailable", "The archive can't be reached through a link now. Ask again later."
+        ) from failure
+
+
 def media_type(file: ArchivedFile) -> str:
     """The media type as recorded, unless it is none."""
-    recorded = file.media_type.partition(";")[0].strip().lower()
-    return recorded if _MEDIA_TYPE.fullmatch(recorded) else "application/octet-stream"
+    return clean_media_type(file.media_type)
 
 
 def file_headers(file: ArchivedFile, size: int) -> dict[str, str]:
@@ -121,20 +134,8 @@ def file_headers(file: ArchivedFile, size: int) -> dict[str, str]:
 
 
 def disposition(file: ArchivedFile) -> str:
-    """Audio, images and video are shown, all else is saved: https://www.rfc-editor.org/rfc/rfc6266."""
-    shown = media_type(file)
-    # An SVG is a document with scripts.
-    kind = "inline" if shown.startswith(_SHOWN) and shown != "image/svg+xml" else "attachment"
-    name = _safe_name(file.key)
-    plain = re.sub(r'[^ -~]|["\\%]', "_", name)
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _safe_name(key: str) -> str:
-    """The last part of a key without anything that is invisible or turns the writing direction."""
-    last = re.split(r"[/\\]", key)[-1]
-    path = PurePosixPath("".join(char for char in last if not unicodedata.category(char).startswith("C")))
-    return path.stem[:_LONGEST_NAME] + path.suffix[:10] or "file"
+    """Audio, images and video are shown, all else is saved."""
+    return content_disposition(file.key, media_type(file))
 
 
 def _is_current(if_none_match: str, etag: str | None) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from itertools import chain
+from typing import Any, Protocol
 
 from pydantic import Field, SecretStr, TypeAdapter
 
@@ -25,6 +26,7 @@ __all__ = [
     "Notes",
     "Outcome",
     "PermanentFailure",
+    "Preview",
     "Receipt",
     "Result",
     "TargetFailure",
@@ -64,6 +66,22 @@ class Receipt:
 RECEIPT = TypeAdapter(Receipt)
 
 
+@dataclass(frozen=True, slots=True)
+class RawCallback:
+    """The provider's callback as it came: the headers that are kept, names in lower case, and the body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What would be sent, to look at: as text, and as a page where the target shows one."""
+
+    text: str
+    html: str | None = None
+
+
 class Notes(Protocol):
     """A small JSON object that outlives the attempt. `write` is durable when it returns."""
 
@@ -82,7 +100,8 @@ class Delivery:
     earlier attempts of this delivery saved; `memory` belongs to the handler and the submission.
     `link(result_id, role)` is the lasting link under which an archived file will be served. `files` are those that any
     handler has archived of this submission. `title` is what the client called the thing it asked for.
-    `free_disk` is how many bytes a disk must keep free.
+    `free_disk` is how many bytes a disk must keep free. `callback` is what the event came by, None where that was a
+    status call; `client_callback` the callback URL that the client had set itself.
     """
 
     id: str
@@ -99,20 +118,25 @@ class Delivery:
     files: tuple[ArchivedFile, ...] = ()
     title: str | None = None
     free_disk: int = 0
+    callback: RawCallback | None = None
+    client_callback: str | None = None
 
     def archived(self, result_id: str, role: str) -> str | None:
-        """The lasting link of a file: from a handler that this delivery needs, else from any that has archived it."""
-        receipts = (*self.receipts.values(), Receipt(files=self.files))
-        return next((link for receipt in receipts if (link := receipt.link(result_id, role))), None)
+        """The lasting link of a file, where one is archived."""
+        return next((file.link for file in self.kept(result_id) if file.role == role and file.link), None)
+
+    def kept(self, result_id: str) -> tuple[ArchivedFile, ...]:
+        """What is archived of a result, each role once: by a handler that this delivery needs, else by any."""
+        everything = chain(*(receipt.files for receipt in self.receipts.values()), self.files)
+        found: dict[str, ArchivedFile] = {}
+        for file in everything:
+            if file.result_id == result_id:
+                found.setdefault(file.role, file)
+        return tuple(found.values())
 
 
 class Handler(Section):
-    """A handler type: its fields are its YAML keys, its `type` is a Literal, and it has one method.
-
-    `edits` says that it runs once more when the receipt of a handler it needs comes after all.
-    """
-
-    edits: ClassVar[bool] = False
+    """A handler type: its fields are its YAML keys, its `type` is a Literal, and it has one method, `handle`."""
 
     type: str
     retry: tuple[Duration, ...] = RETRY_DELAYS
@@ -123,10 +147,25 @@ class Handler(Section):
     """Attempts that may run at the same time, in the whole installation."""
     rate: RateLimit | None = None
     """At most so many attempts in any such time, in the whole installation: 20/10s."""
+    fallback: str | None = None
+    """Another handler: it gets what dies here, and what waits 10 minutes on a pause."""
+
+    @property
+    def edits(self) -> bool:
+        """Whether it runs once more when the receipt of a handler that it needs comes after all."""
+        return False
 
     async def handle(self, delivery: Delivery) -> Receipt | None:
         """Deliver; returning means delivered. Raises an Outcome, or anything else to be tried again."""
         raise NotImplementedError
+
+    async def preview(self, delivery: Delivery) -> Preview | None:
+        """What `handle` would send, without sending it; None for a type that shows nothing."""
+        return None
+
+    def quiet_left(self, now: datetime) -> timedelta | None:
+        """How long nothing but problems may go out still; None: everything may."""
+        return None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from receiver.events import OWN_KINDS, Event, Level, Trust, Via
 
+# The reserved handler behind `forward_callbacks`.
+CLIENT: Final = "client"
 DEFAULT_WAIT = timedelta(minutes=10)
 _WILDCARD = re.compile(r"[*?]")
 
@@ -135,12 +138,16 @@ class Route:
 
 
 def plan(event: Event, routes: Sequence[Route]) -> tuple[Plan, ...]:
-    """What each handler is to do with the event: every matching route applies, a handler gets it once."""
+    """What each handler is to do with the event: every matching route applies, a handler gets it once.
+
+    The client's own callback needs no route.
+    """
     steps = _united(_taken(event, routes))
     # An alarm never goes to the handler that it is about.
     if event.about is not None:
         steps.pop(event.about, None)
-    return tuple(
+    forwarded = (Plan(handler=CLIENT),) if event.forward else ()
+    return forwarded + tuple(
         Plan(
             handler=step.handler,
             needs=tuple(need for need in step.needs if need in steps),

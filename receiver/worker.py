@@ -11,7 +11,7 @@ from receiver.attempt import Tools, attempt
 from receiver.errors import StoreError
 from receiver.handler import Handler
 from receiver.routing import Route, plan
-from receiver.store.base import Claim, Dead, Ended, Limit
+from receiver.store.base import Claim, Dead, Ended, Terms
 from receiver.turns import forever
 
 logger = logging.getLogger(__name__)
@@ -68,10 +68,10 @@ class Worker:
         if not self._begun:
             await self._probe_paused()
         store = self.tools.store
-        limits = self._limits()
+        terms = self._terms()
         free = _MOST_AT_ONCE - len(self._running)
         holding = [claim.id for claim in self._running.values()]
-        claims = await store.claim(self.owner, LEASE, limits, free, holding) if free > 0 else []
+        claims = await store.claim(self.owner, LEASE, terms, free, holding) if free > 0 else []
         for claim in claims:
             task = asyncio.create_task(self._attempt(claim), name=claim.id)
             self._running[task] = claim
@@ -79,15 +79,22 @@ class Worker:
         if claims:
             await asyncio.sleep(_GATHER)
         else:
-            await store.deliveries.wait(await self._until_due(limits))
+            await store.deliveries.wait(await self._until_due(terms))
 
-    def _limits(self) -> dict[str, Limit]:
+    def _terms(self) -> dict[str, Terms]:
+        now = self.tools.store.now()
         return {
-            name: Limit(concurrency=handler.concurrency, rate=handler.rate) for name, handler in self.handlers.items()
+            name: Terms(
+                concurrency=handler.concurrency,
+                rate=handler.rate,
+                quiet=handler.quiet_left(now),
+                fallback=handler.fallback,
+            )
+            for name, handler in self.handlers.items()
         }
 
-    async def _until_due(self, limits: Mapping[str, Limit]) -> timedelta:
-        due = await self.tools.store.next_due(limits)
+    async def _until_due(self, terms: Mapping[str, Terms]) -> timedelta:
+        due = await self.tools.store.next_due(terms)
         return _LOOK if due is None else min(max(due - self.tools.store.now(), _SOON), _LOOK)
 
     async def _attempt(self, claim: Claim) -> None:
@@ -132,7 +139,8 @@ class Worker:
     async def _probe_paused(self) -> None:
         """A start may bring a mended configuration: whatever is paused is tried at once."""
         for state in await self.tools.store.handlers():
-            if state.paused_at and state.name in self.handlers:
+            # Whoever paused it by hand resumes it by hand.
+            if state.probe_at and state.name in self.handlers:
                 await self.tools.store.probe(state.name)
         self._begun = True
 

@@ -4,6 +4,7 @@ from starlette.routing import Route
 
 from receiver.api.bulk import Bulk
 from receiver.api.deliveries import Deliveries
+from receiver.api.handlers import Handlers
 from receiver.api.health import HealthChecks
 from receiver.api.parts import Parts
 from receiver.api.submissions import Submissions
@@ -11,5 +12,5 @@ from receiver.api.submissions import Submissions
 
 def routes(parts: Parts) -> list[Route]:
     """Every route of the API, in the order in which they are tried."""
-    sections = (Submissions(parts), Deliveries(parts), Bulk(parts), HealthChecks(parts))
+    sections = (Submissions(parts), Deliveries(parts), Bulk(parts), Handlers(parts), HealthChecks(parts))
     return [route for section in sections for route in section.routes()]

@@ -58,6 +58,18 @@ class ReplaysBody(_Filter):
     all: bool = False
 
 
+class RehearsalBody(Body):
+    """Which event the handler is tried with."""
+
+    type: Text = "music.complete"
+
+
+class PauseBody(Body):
+    """`reason` is shown wherever the pause is."""
+
+    reason: Text | None = None
+
+
 class CallbackUrlBody(Body):
     provider: Text
     operation: Text

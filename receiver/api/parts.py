@@ -1,14 +1,16 @@
 """What the API is made of: the store's reading side, who may ask, and a few functions of other modules."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from receiver.events import Event, Submission
+from receiver.handler import Handler
 from receiver.routing import Plan
-from receiver.store.base import Attempt, DeliveryRow, Page, Query
+from receiver.stages import Decide
+from receiver.store.base import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
 from receiver.web.access import Access
 
 
@@ -36,6 +38,18 @@ class ApiStore(Protocol):
     async def redeliver(self, delivery_id: str, *, again: bool = False, new_id: str = "") -> DeliveryRow | None: ...
 
     async def replay(self, event_id: str, plan: Plan, delivery_id: str) -> bool: ...
+
+    async def change(
+        self, subject: str | Submission, decide: Decide, callback: Callback | None = None
+    ) -> Submission | None: ...
+
+    async def emit(self, events: Sequence[Event]) -> None: ...
+
+    async def handlers(self) -> list[HandlerState]: ...
+
+    async def pause(self, state: HandlerState, event: Event) -> bool: ...
+
+    async def resume(self, name: str, event: Event) -> bool: ...
 
 
 class Health(StrEnum):
@@ -86,7 +100,7 @@ class CallbackUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """`handlers` gives the names that the configuration has now. `make_callback_url` raises Rejection.
+    """`handlers` gives those that the configuration has now, by name. `make_callback_url` raises Rejection.
     `plan_for` says how the routes of now give an event to a handler, None where they don't.
 
     `new_id` makes an id from its prefix. A body may have `body_limit` bytes and take `patience` seconds; a check may
@@ -96,7 +110,7 @@ class Parts:
     store: ApiStore
     access: Access
     new_id: Callable[[str], str]
-    handlers: Callable[[], Collection[str]]
+    handlers: Callable[[], Mapping[str, Handler]]
     make_callback_url: Callable[[CallbackUrlWish], Awaitable[CallbackUrl]]
     plan_for: Callable[[Event, str], Plan | None]
     alive: Sequence[Check] = ()

@@ -14,6 +14,7 @@ from receiver.cli import (
     serving,
     simulating,
     submitting,
+    trying,
 )
 from receiver.cli.context import out
 
@@ -55,3 +56,5 @@ app.command()(lists.deliveries)
 app.command()(redelivering.redeliver)
 app.command()(redelivering.replay)
 app.command("route-test")(route_test.route_test)
+app.command()(trying.preview)
+app.command("test-handler")(trying.try_handler)

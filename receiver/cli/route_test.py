@@ -1,26 +1,20 @@
 """`route-test`: which handlers would get an event, by which route, and why the other routes would not take it."""
 
-import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.text import Text
 
 from receiver.cli.context import ConfigOption, JsonOption, err, out, settings_from, usage
+from receiver.cli.event_files import read_event, read_json
 from receiver.cli.lists import print_json
 from receiver.cli.options import given, read_labels, taking
-from receiver.events import EVENT, OWN_KINDS, Event, Level, Stage, Via, utc_now
+from receiver.events import OWN_KINDS, Event, Via, utc_now
 from receiver.routing import Globs, Match, Plan, Route, plan
 from receiver.settings import Settings
 from receiver.units import format_duration
-
-_STAGES = frozenset({*Stage, "updated"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +38,7 @@ def route_test(wanted: RouteTestOptions) -> None:
     if (wanted.file is None) == (wanted.type is None):
         raise usage("Name a file with an event, or say --type music.complete.")
     settings = settings_from(wanted.config)
-    raw = _read(wanted.file) if wanted.file else _made(wanted, settings)
+    raw = read_json(wanted.file) if wanted.file else _made(wanted, settings)
     event = read_event(raw, utc_now())
     plans = plan(event, settings.routes)
     if wanted.json:
@@ -55,23 +49,6 @@ def route_test(wanted: RouteTestOptions) -> None:
     if not plans:
         err.print("No handler would get it.", soft_wrap=True)
         raise typer.Exit(1)
-
-
-def read_event(raw: Any, now: datetime) -> Event:
-    """The event of a JSON object; what it lacks is filled in. Raises ConfigError."""
-    if not isinstance(raw, Mapping):
-        raise usage("The event must be a JSON object, such as `receiver events --json` shows.")
-    defaults = {"id": "evt_test", "occurred_at": now, "received_at": now}
-    kind, _, stage = str(raw.get("type", "")).partition(".")
-    if kind not in OWN_KINDS and stage in _STAGES:
-        defaults |= {"stage": stage}
-    if kind in OWN_KINDS:
-        defaults |= {"level": Level.PROBLEM}
-    try:
-        return EVENT.validate_python({**defaults, **raw})
-    except ValidationError as error:
-        mistakes = [f"{_place(item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)]
-        raise usage("This is no event. " + "; ".join(mistakes) + ".") from None
 
 
 def describe(event: Event, plans: Sequence[Plan], routes: Sequence[Route]) -> Iterator[str]:
@@ -168,20 +145,6 @@ def _bounds(match: Match) -> str:
     if match.longest is not None:
         parts.append(f"at most {format_duration(match.longest)}")
     return " and ".join(parts)
-
-
-def _place(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location)
-
-
-def _read(name: str) -> Any:
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        return json.loads(text)
-    except OSError as error:
-        raise usage(f"{name} can't be read: {error.strerror}.") from None
-    except ValueError:
-        raise usage(f"{'stdin' if name == '-' else name} does not hold JSON.") from None
 
 
 def _made(wanted: RouteTestOptions, settings: Settings) -> dict[str, Any]:

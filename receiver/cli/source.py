@@ -175,7 +175,7 @@ def _application(settings: Settings, store: Store, password: str) -> Starlette:
         store=store,
         access=Access(AdminDoor(passwords=[password]), {}, os.urandom(32)),
         new_id=fresh_id,
-        handlers=settings.handlers.keys,
+        handlers=lambda: settings.handlers,
         make_callback_url=make_callback_url,
         plan_for=planner(settings.routes),
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from receiver.errors import PermanentFailure, TargetFailure, TemporaryFailure
 from receiver.events import utc_now
@@ -74,11 +74,14 @@ def _read_date(value: str) -> datetime | None:
         return None
 
 
-def settle(answer: Answer, target: str, broken: Sequence[int] = (401, 403, 404, 410)) -> Answer:
+def settle(
+    answer: Answer, target: str, broken: Sequence[int] = (401, 403, 404, 410), *, patient: bool = False
+) -> Answer:
     """The answer of a target where it is a success; otherwise the outcome that its status stands for.
 
     `broken` are the statuses that say that the target as a whole is unusable. Raises TargetFailure for those,
-    TemporaryFailure or PermanentFailure for the rest.
+    TemporaryFailure or PermanentFailure for the rest; a `patient` caller has no permanent ones, as somebody may mend
+    what stands behind the target.
     """
     status = answer.status
     if 200 <= status < 300:
@@ -87,8 +90,8 @@ def settle(answer: Answer, target: str, broken: Sequence[int] = (401, 403, 404, 
     if status in broken:
         raise TargetFailure(reason)
     if 300 <= status < 400:
-        raise PermanentFailure(f"{target} answered {status}: it redirects; write the final address in the config")
-    if 400 <= status < 500 and status not in _AGAIN:
+        reason = f"{target} answered {status}: it redirects; write the final address in the config"
+    if 300 <= status < 500 and status not in _AGAIN and not patient:
         raise PermanentFailure(reason)
     raise TemporaryFailure(reason, retry_after=answer.retry_after)
 
@@ -113,7 +116,12 @@ def _excerpt(answer: Answer) -> str:
     text = answer.body[:4096].decode(errors="replace").strip()
     if not ("json" in kind or kind.startswith("text/")) or text.startswith("<"):
         return ""
-    line = _ADDRESS.sub("[address]", text.splitlines()[0]) if text else ""
+    return first_line(text)
+
+
+def first_line(text: str) -> str:
+    """The first line of what somebody else wrote, short, without addresses and control characters."""
+    line = _ADDRESS.sub("[address]", text.strip().splitlines()[0]) if text.strip() else ""
     clean = "".join(" " if unicodedata.category(char).startswith(("C", "Z")) else char for char in line)
     return " ".join(clean.split())[:_EXCERPT]
 
@@ -128,6 +136,12 @@ def redact(text: str, secrets: Sequence[str]) -> str:
         return text
     # One pass, so that no secret is looked for inside a replacement.
     return re.sub("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), "[redacted]", text)
+
+
+def url_parts(url: str) -> tuple[str, ...]:
+    """What a URL is made of after its scheme, as it is written and as it is meant; any of it may be a secret."""
+    parts = re.split(r"[/?&=@:#]+", url.partition("://")[2])
+    return tuple({spelt for part in parts for spelt in (part, unquote(part)) if spelt})
 
 
 def _spellings(secret: str) -> set[str]:

@@ -12,15 +12,11 @@ from receiver.units import Section
 _ALARMS = ("delivery.dead", "handler.paused")
 _LEAST_PASSWORD = 12
 # Keys that are accepted and that nothing in this version reads.
-_NO_UPLOADS = "this version takes no uploads"
 _NOTHING_REMOVED = "this version removes nothing"
 _IDLE = {
     "admin": {"metrics_token": "this version has no /metrics"},
-    "limits": {"upload": _NO_UPLOADS},
     "retention": {"events": _NOTHING_REMOVED, "callbacks": _NOTHING_REMOVED},
 }
-_IDLE_OF_CLIENT = {"forward_callbacks": "this version keeps the client's own callback URL and does not call it"}
-_IDLE_OF_PROVIDER = {"upload_base_url": _NO_UPLOADS}
 _HOME = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
@@ -71,7 +67,7 @@ def _public(host: str) -> bool:
 def _routes(settings: Settings) -> list[str]:
     if not settings.routes:
         return ["routes: there is none, so events are kept and shown, but no handler gets them; add one"]
-    used = {step.handler for route in settings.routes for step in route.handlers}
+    used = _used(settings)
     return [
         f"handlers.{name}: no route names it; add it to one, or remove it"
         for name in settings.handlers
@@ -80,13 +76,19 @@ def _routes(settings: Settings) -> list[str]:
 
 
 def _alarms(settings: Settings) -> list[str]:
-    used = {step.handler for route in settings.routes for step in route.handlers}
+    used = _used(settings)
     return [
         f"handlers.{name}: its alarms have nowhere to go; add a route `when: {{level: problem}}` to another handler"
         for name, handler in settings.handlers.items()
         # A log line has no target that could break.
         if name in used and handler.type != "log" and not _heard(name, settings.routes)
     ]
+
+
+def _used(settings: Settings) -> set[str]:
+    """Handlers that may get an event: by a route, or in place of another one."""
+    routed = {step.handler for route in settings.routes for step in route.handlers}
+    return routed | {handler.fallback for handler in settings.handlers.values() if handler.fallback}
 
 
 def _heard(name: str, routes: tuple[Route, ...]) -> bool:
@@ -102,10 +104,6 @@ def _idle(settings: Settings) -> Iterator[str]:
     """What is written in the file and has no effect yet."""
     for name, words in _IDLE.items():
         yield from _unread(name, getattr(settings, name), words)
-    for name, client in settings.clients.items():
-        yield from _unread(f"clients.{name}", client, _IDLE_OF_CLIENT)
-    for name, provider in settings.providers.items():
-        yield from _unread(f"providers.{name}", provider, _IDLE_OF_PROVIDER)
 
 
 def _unread(place: str, section: Section, words: Mapping[str, str]) -> Iterator[str]:

@@ -116,7 +116,7 @@ class Client(Section):
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of every submission of this client, where the request sets no others."""
     forward_callbacks: tuple[Annotated[str, AfterValidator(_url_pattern)], ...] = ()
-    """Addresses that the client's own callBackUrl may name, `*` for anything in the path; this version calls none."""
+    """Addresses that the client's own callBackUrl may name, `*` for anything in the path; it gets the callbacks too."""
 
 
 class Outbound(Section):
@@ -134,7 +134,7 @@ class Limits(Section):
     submission_body: Annotated[Size, Field(gt=0)] = 2**20
     """The body of a submission."""
     upload: Annotated[Size, Field(gt=0)] = 512 * 2**20
-    """A file that a client uploads to the provider; this version takes none."""
+    """A file that a client uploads to the provider."""
     file: Annotated[Size, Field(gt=0)] = 512 * 2**20
     """A file that is archived."""
     free_disk: Size = 500 * 2**20

@@ -9,6 +9,7 @@ from handlers import handler_class
 from receiver.errors import ConfigError
 from receiver.providers import TYPES, provider_class
 from receiver.providers.base import Provider
+from receiver.settings.fallbacks import check_fallbacks
 from receiver.settings.mistakes import Mistakes
 from receiver.settings.model import Client, Settings
 from receiver.settings.parts import Reading, build, build_each, classes, entries
@@ -75,10 +76,12 @@ def _settings(raw: dict[str, Any], reading: Reading) -> Settings | None:
     vocabulary = Vocabulary(frozenset(providers), frozenset(clients), _operations(provider_types, len(providers)))
     built_clients = build_each(clients, "clients", dict.fromkeys(clients, Client), reading)
     built_providers = build_each(providers, "providers", provider_types, reading)
+    built_handlers = build_each(handlers, "handlers", handler_types, reading)
+    check_fallbacks(built_handlers, handlers, reading.mistakes)
     parts = {
         "clients": built_clients,
         "providers": built_providers,
-        "handlers": build_each(handlers, "handlers", handler_types, reading),
+        "handlers": built_handlers,
         "routes": build_routes(raw.get("routes"), handlers, vocabulary, reading),
     }
     settings = build(Settings, raw | parts, (), reading)

@@ -103,7 +103,8 @@ def _refs(node: Any) -> Iterable[str]:
 def _allow_files(section: dict[str, Any]) -> None:
     """Every secret `x` may be given as `x_file`."""
     properties = section.get("properties", {})
-    for name in [name for name, shape in properties.items() if '"password"' in json.dumps(shape)]:
+    secrets = [name for name, shape in properties.items() if '"password"' in json.dumps(shape)]
+    for name in (name for name in secrets if properties[name].get("type") != "object"):
         said = f"A file that holds {name}, in place of it."
         properties[name + SUFFIX] = {"type": "string", "description": said}
         if name in section.get("required", ()):

@@ -1,7 +1,7 @@
 """`x_file: path` in place of any secret `x`: the value comes from a file that something else mounts or encrypts."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel, SecretStr
 
@@ -29,8 +29,10 @@ def read_secrets(
 
 
 def holds_secret(annotation: Any) -> bool:
-    """Whether a field with this annotation is a secret, or several."""
-    return annotation is SecretStr or any(holds_secret(part) for part in getattr(annotation, "__args__", ()))
+    """Whether a field with this annotation is a secret, or several; a mapping of secrets can't come from one file."""
+    if annotation is SecretStr:
+        return True
+    return get_origin(annotation) is not dict and any(map(holds_secret, getattr(annotation, "__args__", ())))
 
 
 def _from_file(raw: dict[str, Any], at: KeyPath, folder: Path, mistakes: Mistakes) -> Any:

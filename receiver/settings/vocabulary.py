@@ -4,33 +4,17 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from receiver.events import OWN_KINDS, Kind, Level, Via
-from receiver.routing import Globs
+from receiver.events import EVENT_TYPES, FACT_STAGES, OWN_KINDS, OWN_TYPES, Kind, Level, Via
+from receiver.routing import CLIENT, Globs
 from receiver.units import suggestion
 
 NAME = re.compile(r"[a-z0-9_-]+")
 RESERVED_PROVIDERS = frozenset({"api", "callbacks", "files", "v1", "ui", "static", "healthz", "readyz", "metrics"})
-RESERVED_HANDLERS = frozenset({"client"})
+RESERVED_HANDLERS = frozenset({CLIENT})
 
-STAGES = ("text", "first", "complete", "failed", "updated")
-OWN_TYPES = (
-    "submission.accepted",
-    "submission.rejected",
-    "submission.unknown",
-    "submission.overdue",
-    "submission.lost",
-    "callback.unrecognised",
-    "delivery.dead",
-    "handler.paused",
-    "handler.resumed",
-    "provider.silent",
-    "file.expiring",
-    "disk.low",
-)
-_PROVIDER_TYPES = tuple(f"{kind}.{stage}" for kind in Kind for stage in STAGES)
 _FIXED: Mapping[str, Collection[str]] = {
     "kind": (*Kind, *OWN_KINDS),
-    "stage": STAGES,
+    "stage": FACT_STAGES,
     "level": tuple(Level),
     "via": tuple(Via),
 }
@@ -65,21 +49,21 @@ class Vocabulary:
 
 def reachable_types(pattern: str) -> tuple[str, ...]:
     """The event types that a pattern matches: our own only where the part before the dot is written out."""
-    own = OWN_TYPES if pattern.partition(".")[0] in OWN_KINDS else ()
-    return tuple(known for known in (*_PROVIDER_TYPES, *own) if Globs((pattern,)).match(known))
+    own = pattern.partition(".")[0] in OWN_KINDS
+    return tuple(known for known in EVENT_TYPES if Globs((pattern,)).match(known) and (own or known not in OWN_TYPES))
 
 
 def _type_complaint(pattern: str) -> str:
     meant = next((known for known in OWN_TYPES if Globs((pattern,)).match(known)), None)
     if meant:
         return f"matches nothing; for a type of our own write out the part before the dot, as in {meant}"
-    near = suggestion(pattern, (*_PROVIDER_TYPES, *OWN_TYPES))
+    near = suggestion(pattern, EVENT_TYPES)
     if more := _more_than_globs(pattern):
         return more
     if near.startswith("did"):
         return f"matches nothing; {near}"
     return (
-        f"matches nothing; a type is a kind ({', '.join(Kind)}), a dot and a stage ({', '.join(STAGES)}), "
+        f"matches nothing; a type is a kind ({', '.join(Kind)}), a dot and a stage ({', '.join(FACT_STAGES)}), "
         f"or one of {', '.join(OWN_TYPES)}"
     )
 

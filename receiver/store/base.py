@@ -11,12 +11,17 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
 from receiver.events import DeliveryState, Event, Submission, Via
-from receiver.handler import ArchivedFile, Receipt
+from receiver.handler import ArchivedFile, RawCallback, Receipt
 from receiver.routing import Plan
 from receiver.stages import Decide
 from receiver.units import Rate
 
 T = TypeVar("T")
+
+# How long an idempotency key is kept.
+KEY_LIFE = timedelta(days=7)
+# How long a delivery waits on a pause before the handler's fallback gets its event too.
+PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +44,17 @@ class WaitReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """How much of a handler may run at once in the whole installation."""
+class Terms:
+    """What holds for a handler now, in the whole installation.
+
+    `concurrency` attempts may run at once, `rate` bounds their starts. For as long as `quiet` only problems and
+    rehearsals go out. `fallback` gets what waits too long on a pause.
+    """
 
     concurrency: int
     rate: Rate | None = None
+    quiet: timedelta | None = None
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +63,7 @@ class Claim:
 
     `attempt` numbers the tries from 1, `failures` counts those that spent one of the retries. `probe` says that the
     handler is paused and this delivery tries whether its target answers again, after `probes` that failed. `files` are
-    what any handler has archived of the submission.
+    what any handler has archived of the submission. `callback` is what the event came by, where that was one.
     """
 
     id: str
@@ -67,14 +78,19 @@ class Claim:
     progress: Mapping[str, Any] = field(default_factory=dict)
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
     files: tuple[ArchivedFile, ...] = ()
+    callback: RawCallback | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """`resumed` goes out where this was the probe of a paused handler."""
+    """`resumed` goes out where this was the probe of a paused handler.
+
+    With `edits` it is due once more, with the same id, when the receipts that it went without have come.
+    """
 
     receipt: Receipt | None = None
     resumed: Event | None = None
+    edits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +109,15 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Never again, unless redelivered. `event` goes out with it, and `resumed` as for Delivered: the target answers."""
+    """Never again, unless redelivered. `event` goes out with it, and `resumed` as for Delivered: the target answers.
+
+    `fallback` is the handler that gets the event now, unless it had it.
+    """
 
     error: str
     event: Event | None = None
     resumed: Event | None = None
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +216,34 @@ class StoredFile:
     file: ArchivedFile
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What a client calls a request of its own. `client` is empty for the admin; `digest` tells the request itself."""
+
+    client: str
+    provider: str
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptReply:
+    """The provider's answer to a submission, as the client got it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptKey:
+    """The first use of a key; `reply` is None as long as no answer of it is kept."""
+
+    submission_id: str
+    digest: str
+    reply: KeptReply | None
+
+
 class Bell(Protocol):
     """Wakes a loop when there is work. The look at the clock behind it is the safety."""
 
@@ -211,6 +259,8 @@ class Store(Protocol):
     """Rings when a delivery became due."""
     asks: Bell
     """Rings when a submission wants a status call."""
+    news: Bell
+    """Rings when an event is on disk: for the one who tells all others of this process."""
 
     def now(self) -> datetime: ...
 
@@ -245,6 +295,14 @@ class Store(Protocol):
     async def add(self, submission: Submission) -> Submission:
         """Stores it where its id is not known; the one that is stored then."""
 
+    async def take_key(self, key: Key, submission: Submission) -> KeptKey | None:
+        """Stores the submission and takes the key for it, together; where it is taken, its earlier use and nothing
+        else. After KEY_LIFE a key is free again.
+        """
+
+    async def keep_reply(self, submission_id: str, reply: KeptReply | None) -> None:
+        """The answer that a repeat gets of whoever submits again with the key; None frees the key."""
+
     async def submission(self, submission_id: str) -> Submission | None:
         """Raises StoreUnavailable also where this version can't read it; lists leave such a one out."""
 
@@ -277,14 +335,15 @@ class Store(Protocol):
         self,
         owner: str,
         lease: timedelta,
-        limits: Mapping[str, Limit],
+        terms: Mapping[str, Terms],
         most: int,
         holding: Collection[str] = (),
     ) -> list[Claim]:
-        """Due deliveries of these handlers, oldest first, within their limits and `most`; leases them.
+        """Due deliveries of these handlers, oldest first, within their terms and `most`; leases them.
 
-        Also: takes back leases that ran out, ends waits that are over, and picks probes of paused handlers. A lease of
-        this owner's on one of `holding`, the deliveries that it still runs, is renewed instead: the clock jumped.
+        Also: takes back leases that ran out, ends waits that are over, picks probes of paused handlers, hands on what
+        has waited for PATIENCE on a pause, and puts off what is due in quiet hours. A lease of this owner's on one of
+        `holding`, the deliveries that it still runs, is renewed instead: the clock jumped.
         """
 
     async def heartbeat(self, claims: Sequence[Claim], lease: timedelta) -> None: ...
@@ -298,10 +357,10 @@ class Store(Protocol):
         No retry is spent; a lease that runs out by itself costs one.
         """
 
-    async def next_due(self, limits: Mapping[str, Limit] | None = None) -> datetime | None:
-        """When `claim` with these limits will find something next, if nothing rings; perhaps in the past.
+    async def next_due(self, terms: Mapping[str, Terms] | None = None) -> datetime | None:
+        """When `claim` with these terms will find something next, if nothing rings; perhaps in the past.
 
-        A handler at its concurrency is left out: the end of an attempt rings. Without limits every handler counts.
+        A handler at its concurrency is left out: the end of an attempt rings. Without terms every handler counts.
         """
 
     async def handlers(self) -> list[HandlerState]: ...

@@ -10,13 +10,13 @@ from receiver.events import Event, File, Kind, Level, Result, Stage, Submission,
 from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
 from receiver.stages import Change, Decide
-from receiver.store.base import Callback, Claim, DeliveryRow, Ended, Limit, Paused, Query, Store
+from receiver.store.base import Callback, Claim, DeliveryRow, Ended, Paused, Query, Store, Terms
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
-TEAM = {"team": Limit(concurrency=4)}
-BOTH = {"team": Limit(concurrency=4), "archive": Limit(concurrency=4)}
+TEAM = {"team": Terms(concurrency=4)}
+BOTH = {"team": Terms(concurrency=4), "archive": Terms(concurrency=4)}
 
 _numbers = count(1)
 
@@ -136,8 +136,8 @@ async def delivery(store: Store, event: Event, handler: str = "team") -> Deliver
     return page.data[0]
 
 
-async def one_claim(store: Store, limits: dict[str, Limit] | None = None) -> Claim:
-    claims = await store.claim("me", LEASE, limits or TEAM, 10)
+async def one_claim(store: Store, terms: dict[str, Terms] | None = None) -> Claim:
+    claims = await store.claim("me", LEASE, terms or TEAM, 10)
     assert len(claims) == 1
     return claims[0]
 
@@ -148,10 +148,10 @@ async def states(store: Store, handler: str = "team") -> dict[str, str]:
     return {row.event_type: "/".join(filter(None, [row.state, row.waiting_for])) for row in page.data}
 
 
-async def ended_all(store: Store, limits: dict[str, Limit], ended: Ended) -> list[str]:
+async def ended_all(store: Store, terms: dict[str, Terms], ended: Ended) -> list[str]:
     """Claims and ends until nothing is due; what `team` was handed, in order."""
     handed: list[str] = []
-    while claims := await store.claim("me", LEASE, limits, 10):
+    while claims := await store.claim("me", LEASE, terms, 10):
         handed += [claim.event.type for claim in claims if claim.handler == "team"]
         for claim in claims:
             await store.end(claim, ended)

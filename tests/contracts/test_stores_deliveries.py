@@ -8,7 +8,7 @@ import pytest
 from receiver.events import DeliveryState, Stage
 from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
-from receiver.store.base import Again, Dead, Delivered, Limit, Query, Released, Store
+from receiver.store.base import Again, Dead, Delivered, Query, Released, Store, Terms
 from receiver.tokens import file_id
 from receiver.units import Rate
 from tests.contracts.store_kit import (
@@ -35,7 +35,7 @@ from tests.contracts.store_kit import (
 MINUTE = timedelta(minutes=1)
 ARCHIVE_FIRST = [Plan(handler="archive"), Plan(handler="team", needs=("archive",))]
 ARCHIVE_OR_STOP = [Plan(handler="archive"), Plan(handler="team", needs=("archive",), stop=True)]
-ARCHIVE = {"archive": Limit(concurrency=4)}
+ARCHIVE = {"archive": Terms(concurrency=4)}
 
 
 async def test_routing_twice_makes_one_delivery(store: Store) -> None:
@@ -186,7 +186,7 @@ async def test_an_end_told_twice_at_once_counts_once(store: Store) -> None:
 async def test_concurrency_holds_for_the_installation(store: Store) -> None:
     for _ in range(3):
         await a_delivery(store)
-    two = {"team": Limit(concurrency=2)}
+    two = {"team": Terms(concurrency=2)}
     claims = await store.claim("me", LEASE, two, 10)
     assert len(claims) == 2
     assert await store.claim("other", LEASE, two, 10) == []
@@ -198,7 +198,7 @@ async def test_concurrency_holds_for_the_installation(store: Store) -> None:
 async def test_a_rate_holds_in_any_window(store: Store, clock: Clock) -> None:
     for _ in range(4):
         await a_delivery(store)
-    rate = {"team": Limit(concurrency=10, rate=Rate(2, 10 * SECOND))}
+    rate = {"team": Terms(concurrency=10, rate=Rate(2, 10 * SECOND))}
     for claim in await store.claim("me", LEASE, rate, 1):
         await store.end(claim, Delivered())
     clock.go(6 * SECOND)
@@ -210,7 +210,7 @@ async def test_a_rate_holds_in_any_window(store: Store, clock: Clock) -> None:
 
 
 async def test_a_clock_that_goes_back_does_not_hold_a_rate(store: Store, clock: Clock) -> None:
-    rate = {"team": Limit(concurrency=10, rate=Rate(1, SECOND))}
+    rate = {"team": Terms(concurrency=10, rate=Rate(1, SECOND))}
     await a_delivery(store)
     await store.end(await one_claim(store, rate), Delivered())
     clock.go(-60 * MINUTE)
@@ -223,7 +223,7 @@ async def test_one_busy_handler_leaves_room_for_the_others(store: Store) -> None
     for _ in range(5):
         await a_delivery(store)
     await routed(store, await stored(store), "music.complete", [Plan(handler="archive")])
-    many = {"team": Limit(concurrency=100), "archive": Limit(concurrency=1)}
+    many = {"team": Terms(concurrency=100), "archive": Terms(concurrency=1)}
     assert {claim.handler for claim in await store.claim("me", LEASE, many, 2)} == {"team", "archive"}
 
 
@@ -289,7 +289,7 @@ async def test_two_needs_are_both_waited_for(store: Store) -> None:
     await routed(store, await stored(store), "music.complete", plans)
     await store.end(await one_claim(store, ARCHIVE), Dead("no"))
     assert await states(store) == {"music.complete": "waiting/need"}
-    await store.end(await one_claim(store, {"copy": Limit(concurrency=1)}), Delivered())
+    await store.end(await one_claim(store, {"copy": Terms(concurrency=1)}), Delivered())
     assert await states(store) == {"music.complete": "pending"}
 
 

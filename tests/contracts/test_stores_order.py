@@ -198,3 +198,20 @@ async def test_a_stage_comes_back_behind_a_later_one_only_by_hand(store: Store, 
     assert await ended_all(store, BOTH, Delivered(Receipt())) == (["music.text"] if by_hand else [])
     error = None if by_hand else "superseded by music.complete"
     assert (await delivery(store, text)).error == error
+
+
+async def test_a_handler_is_told_of_a_submission_one_thing_at_a_time(store: Store) -> None:
+    submission = await stored(store)
+    for kind in ("submission.accepted", "submission.overdue"):
+        await routed(store, submission, kind, [Plan(handler="team"), Plan(handler="archive")])
+    await routed(store, await stored(store), "submission.accepted", [Plan(handler="team")])
+    first = await store.claim("me", LEASE, BOTH, 10)
+    assert sorted((claim.handler, claim.event.type) for claim in first) == [
+        ("archive", "submission.accepted"),
+        ("team", "submission.accepted"),
+        ("team", "submission.accepted"),
+    ]
+    assert await store.claim("me", LEASE, BOTH, 10) == []
+    for claim in first:
+        await store.end(claim, Delivered())
+    assert {claim.event.type for claim in await store.claim("me", LEASE, BOTH, 10)} == {"submission.overdue"}

@@ -374,12 +374,12 @@ def test_many_tracks_are_listed_in_a_moment(tmp_path: Path) -> None:
     drums = [make_file("drums", f"https://c.example/{n}") for n in range(8000)]
     tracks = [*(make_track(f"tr-{n}") for n in range(8000)), make_track("x", "x", *drums)]
     began = time.process_time()
-    wanted = list(make_archive(tmp_path)._wanted(tracks))
+    wanted = list(make_archive(tmp_path).wanted(tracks))
     assert time.process_time() - began < 1
     assert len({(one.result.id, one.role) for one in wanted}) == 24_000
 
 
 def test_number_of_a_role_is_one_that_is_free(tmp_path: Path) -> None:
     files = [make_file(role) for role in ("drums-2", "drums", "drums", "drums-2", "drums")]
-    wanted = make_archive(tmp_path)._wanted([make_track("tr-1", "x", *files)])
+    wanted = make_archive(tmp_path).wanted([make_track("tr-1", "x", *files)])
     assert [one.role for one in wanted] == ["drums-2", "drums", "drums-3", "drums-2-2", "drums-4"]

@@ -159,14 +159,14 @@ async def test_bytes_and_folder_are_on_disk_before_the_receipt(tmp_path: Path, m
         real(handle)
 
     monkeypatch.setattr(os, "fsync", note)
-    archive = make_archive(tmp_path)
+    archive = make_archive(tmp_path, roles=["audio"])
     await run(archive, make_delivery(world_of({AUDIO: MP3}), results=[one(AUDIO)]))
     assert synced[0].endswith(".partial")
     assert synced[1:] == [str(archive.directory / DAY), str(archive.directory)]
 
 
 async def test_leftover_of_a_killed_attempt_is_cleared_away(tmp_path: Path) -> None:
-    archive, world = make_archive(tmp_path), world_of({AUDIO: MP3})
+    archive, world = make_archive(tmp_path, roles=["audio"]), world_of({AUDIO: MP3})
     delivery = make_delivery(world, results=[one(AUDIO)], attempt=2)
     folder = archive.directory / DAY
     folder.mkdir(parents=True)

@@ -25,7 +25,7 @@ async def test_a_large_file_is_archived_in_little_memory(tmp_path: Path) -> None
     async with serve(large_song) as host:
         media = Media(["127.0.0.1"])
         track = make_track("a", "Night Ferry", make_file("audio", f"{host.url}/a.mp3"))
-        archive = FileArchive(type="file", directory=tmp_path)
+        archive = FileArchive(type="file", directory=tmp_path, roles=("audio",))
         tracemalloc.start()
         try:
             receipt = await archive.handle(make_delivery(World(media=media), results=[track]))

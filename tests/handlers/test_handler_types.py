@@ -29,7 +29,13 @@ def test_only_the_type_that_is_named_is_imported() -> None:
 
 UNKNOWN = [
     ("slak", 'is not a handler type; did you mean slack? (one of your own is "module:Class")'),
-    ("zzz", 'is not a handler type; known are file, log, slack (one of your own is "module:Class")'),
+    (
+        "zzz",
+        (
+            "is not a handler type; known are apprise, email, file, log, s3, slack, webhook "
+            '(one of your own is "module:Class")'
+        ),
+    ),
     ("json:JSONDecoder", "does not name a class that derives from receiver.handler.Handler; correct the name"),
     ("json:nothing", "does not name a class that derives from receiver.handler.Handler; correct the name"),
     (

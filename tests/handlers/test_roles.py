@@ -10,7 +10,7 @@ from tests.support.archives import make_archive, run, world_of
 from tests.support.deliveries import make_delivery, make_event, make_file, make_track, make_web
 
 WRONG = {
-    "audio": "mp3 .mp3 MP3 m4a flac ogg audio/mpeg song music track Audio audios",
+    "audio": "mp3 .mp3 MP3 m4a flac ogg audio/mpeg songs music track Audio audios",
     "image": "jpg jpeg png webp image/png cover iamge",
     "video": "mp4 webm mov",
     "midi": "mid",
@@ -18,6 +18,9 @@ WRONG = {
     "vocals": "vocal",
     "backing_vocals": "backing_vocal",
     "drums": "drum",
+    "lyrics": "lyric text words .txt",
+    "timestamps": "lrc timestamp",
+    "song": "manifest json song.json",
 }
 
 
@@ -26,7 +29,7 @@ def test_a_word_that_is_no_role_gets_the_role_that_was_meant(word: str, meant: s
     assert role_advice(word) == f"did you mean {meant}?"
 
 
-@pytest.mark.parametrize("word", ["stem", "stems", "lyrics", "all"])
+@pytest.mark.parametrize("word", ["stem", "stems", "all"])
 def test_a_word_that_no_role_stands_for_gets_a_remedy(word: str) -> None:
     assert role_advice(word)
 

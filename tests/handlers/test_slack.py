@@ -2,6 +2,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,51 @@ def make_slack(url: str = WEBHOOK) -> Slack:
 
 def test_rate_is_what_slack_allows_and_a_bad_address_is_refused_unseen() -> None:
     assert make_slack().rate == Rate(1, timedelta(seconds=1))
+    assert not make_slack().edits
     with pytest.raises(ValueError, match="must be the address of a Slack webhook") as caught:
         make_slack("hooks/s3cr3t")
     assert "s3cr3t" not in str(caught.value)
+
+
+BOT = {"token": "xoxb-s3cr3t", "channel": "#songs"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({}, "needs a webhook_url, or token and channel"),
+        ({"channel": "#songs"}, "needs a webhook_url, or token and channel"),
+        ({"token": "xoxb-s3cr3t"}, 'has a token and no channel; add channel: "#name"'),
+        ({"webhook_url": WEBHOOK, **BOT}, "keep the webhook_url, or token and channel"),
+        ({"webhook_url": WEBHOOK, "channel": "#songs"}, "keep the webhook_url, or token and channel"),
+        ({"webhook_url": WEBHOOK, "upload": True}, "can upload only with token and channel"),
+        (BOT | {"token": "xoxp-s3cr3t"}, "begins with xoxb-"),
+        (BOT | {"token": "xoxb-s3cr3t\n"}, "begins with xoxb-"),
+        (BOT | {"channel": "songs"}, 'its name in quotes: "#songs"'),
+        (BOT | {"channel": "#so ngs"}, "is no channel"),
+        (BOT | {"api_url": "slack.com/s3cr3t"}, "must be an address such as https://slack.com/api/"),
+        (BOT | {"api_url": "https://slack.com/api/?s3cr3t"}, "must be an address such as https://slack.com/api/"),
+    ],
+)
+def test_mistake_in_the_keys_is_told_without_their_values(fields: dict[str, Any], mistake: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(mistake)) as caught:
+        Slack.model_validate({"type": "slack", **fields})
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_address_of_the_api_need_not_end_in_a_slash() -> None:
+    slack = Slack.model_validate({"type": "slack", **BOT, "api_url": "https://slack-gov.com/api"})
+    assert slack.api_url == "https://slack-gov.com/api/"
+
+
+async def test_preview_of_a_webhook_is_what_it_would_be_sent() -> None:
+    world = World()
+    shown = await make_slack().preview(make_delivery(world))
+    assert shown is not None
+    first, _, rest = shown.text.partition("\n")
+    assert first == "Posts to the webhook:"
+    assert json.loads(rest) == compose(make_delivery())
+    assert world.http.sent == []
 
 
 @pytest.mark.parametrize(

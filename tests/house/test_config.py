@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 import handlers
 from receiver import providers
+from receiver.events import OWN_TYPES
 from receiver.settings import load, warnings
 from receiver.settings.model import (
     Admin,
@@ -25,16 +26,23 @@ from receiver.settings.model import (
     When,
 )
 from receiver.settings.schema import PLACE, schema, text
-from receiver.settings.vocabulary import OWN_TYPES
 
 CONFIG = Path("config")
 MANUAL = CONFIG / "receiver.yaml"
 EXAMPLES = sorted((CONFIG / "examples").glob("*.yaml"))
 ENVIRON = {
+    "S3_ACCESS_KEY": "AKIAEXAMPLE",
+    "S3_SECRET_KEY": "secret-key-of-a-bucket",
     "APP_TOKEN": "app-token-0123456789",
     "SUNO_API_KEY": "key",
     "PUBLIC_URL": "https://music.example.com",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "SLACK_BOT_TOKEN": "xoxb-token-of-our-bot",
+    "WEBHOOK_URL": "https://hooks.example.com/songs",
+    "WEBHOOK_SECRET": "whsec_c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMuLi4uLi4=",
+    "API_TOKEN": "token-of-our-own-api",
+    "APPRISE_URL": "ntfys://ntfy.sh/topic",
+    "SMTP_PASSWORD": "password-of-our-mail",
 }
 SECTIONS: list[type[BaseModel]] = [
     Settings,

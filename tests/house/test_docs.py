@@ -17,10 +17,18 @@ from tests.support.deliveries import FakeHttp, World, make_answer, make_delivery
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 VARIABLES = {
+    "S3_ACCESS_KEY": "AKIAEXAMPLE",
+    "S3_SECRET_KEY": "secret-key-of-a-bucket",
     "PUBLIC_URL": "https://music.example.com",
     "APP_TOKEN": "client-token-123456",
     "SUNO_API_KEY": "provider-key-123",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T0/B0/x",
+    "SLACK_BOT_TOKEN": "xoxb-token-of-our-bot",
+    "WEBHOOK_URL": "https://hooks.example.com/songs",
+    "WEBHOOK_SECRET": "whsec_c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMuLi4uLi4=",
+    "API_TOKEN": "token-of-our-own-api",
+    "APPRISE_URL": "ntfys://ntfy.sh/topic",
+    "SMTP_PASSWORD": "password-of-our-mail",
 }
 
 

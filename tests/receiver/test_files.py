@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import PermanentFailure, StoreUnavailable
+from receiver.errors import PermanentFailure, StoreUnavailable, TargetFailure
 from receiver.files import FileLinks, disposition, file_headers, media_type
 from receiver.handler import ArchivedFile
 from receiver.store.base import StoredFile
@@ -66,8 +66,12 @@ class Served:
     async def get(
         self, headers: Sequence[tuple[str, str]] = (), token: str = TOKEN, method: str = "GET", query: str = ""
     ) -> Answered:
-        links = FileLinks(SIGNER, self.store, {"archive": Folder(self.root)}, {"bucket": self.presign})
+        elsewhere = {"bucket": self.presign, "unsigned": self.refuse}
+        links = FileLinks(SIGNER, self.store, {"archive": Folder(self.root)}, elsewhere)
         return await ask(application([links.route()]), Ask(f"/files/{token}", method, query, headers))
+
+    async def refuse(self, file: ArchivedFile) -> str:
+        raise TargetFailure("no credentials")
 
     async def presign(self, file: ArchivedFile) -> str:
         return f"https://bucket.example.com/{file.role}?signature=fresh"
@@ -200,6 +204,16 @@ async def test_file_elsewhere_is_a_redirect_to_a_fresh_link(tmp_path: Path) -> N
 
     assert (answered.status, answered.header("cache-control")) == (307, "private, no-store")
     assert answered.header("location") == "https://bucket.example.com/audio?signature=fresh"
+
+
+async def test_archive_elsewhere_that_cannot_sign_asks_for_patience(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = Served(tmp_path)
+    served.store = FakeStore(archived(), "unsigned")
+    answered = await served.get()
+    assert answered.status == 503
+    assert caplog.messages == ["no link can be signed: handler unsigned: no credentials"]
 
 
 WRONG = {

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from receiver.errors import Outcome, PermanentFailure, TargetFailure, TemporaryFailure
-from receiver.outbound import Answer, redact, settle
+from receiver.outbound import Answer, redact, settle, url_parts
 
 BROKEN = (401, 403, 404, 410)
 AGAIN = (408, 425, 429)
@@ -42,6 +42,20 @@ def test_target_says_which_statuses_mean_that_it_is_broken() -> None:
     with pytest.raises(TargetFailure):
         settle(an_answer(429), "hook", broken=(429,))
     assert settle(an_answer(204), "hook", broken=(204,)).status == 204
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_patient_caller_has_no_permanent_failure(status: int) -> None:
+    answer = an_answer(status, retry_after="3")
+    if 200 <= status < 300:
+        assert settle(answer, "hook", patient=True) is answer
+        return
+    with pytest.raises(Outcome, match=f"^hook answered {status}") as caught:
+        settle(answer, "hook", broken=(410,), patient=True)
+    assert type(caught.value) is (TargetFailure if status == 410 else TemporaryFailure)
+    if isinstance(caught.value, TemporaryFailure):
+        assert caught.value.retry_after == timedelta(seconds=3)
+    assert ("write the final address" in caught.value.reason) == (300 <= status < 400)
 
 
 def test_redirect_says_what_to_write() -> None:
@@ -148,3 +162,31 @@ REDACTED = [
 @pytest.mark.parametrize(("text", "secrets", "redacted"), REDACTED)
 def test_secrets_are_redacted_longest_first_and_also_where_quoted(text: str, secrets: list[str], redacted: str) -> None:
     assert redact(text, secrets) == redacted
+
+
+PARTS = [
+    (
+        "https://me:pass%20word@host.example:81/a/tok%2Fen?k=v%26w#frag",
+        {
+            "me",
+            "pass%20word",
+            "pass word",
+            "host.example",
+            "81",
+            "a",
+            "tok%2Fen",
+            "tok/en",
+            "k",
+            "v%26w",
+            "v&w",
+            "frag",
+        },
+    ),
+    ("https://host.example", {"host.example"}),
+    ("nothing", set()),
+]
+
+
+@pytest.mark.parametrize(("url", "parts"), PARTS)
+def test_url_comes_apart_as_it_is_written_and_as_it_is_meant(url: str, parts: set[str]) -> None:
+    assert set(url_parts(url)) == parts

@@ -7,7 +7,7 @@ import pytest
 from receiver.events import Stage
 from receiver.routing import Plan
 from receiver.stages import reported
-from receiver.store.base import Delivered, Limit
+from receiver.store.base import Delivered, Terms
 from receiver.watch import Watch, free_bytes
 from tests.support.kit import Kit, kit
 from tests.support.stages import complete, moment
@@ -59,7 +59,7 @@ async def test_an_archive_still_undelivered_when_links_die_soon_is_told_once(hou
 async def test_what_was_archived_does_not_expire(house: Kit) -> None:
     await waiting(house, "archive")
     house.clock.forward(seconds=1)
-    (claim,) = await house.store.claim("w", timedelta(minutes=1), {"archive": Limit(concurrency=1)}, 1)
+    (claim,) = await house.store.claim("w", timedelta(minutes=1), {"archive": Terms(concurrency=1)}, 1)
     await house.store.end(claim, Delivered())
     house.clock.forward(days=12)
     await watch(house, [2 * GIB]).look()

@@ -1,94 +1,24 @@
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
 
 import pytest
-from pydantic import PrivateAttr
 
 from receiver.errors import StoreUnavailable
 from receiver.events import Event, Stage
-from receiver.handler import Delivery, Handler, Receipt, TargetFailure, TemporaryFailure
+from receiver.handler import Delivery, Receipt, TargetFailure, TemporaryFailure
 from receiver.routing import Globs, Match, Plan, Route, Step
-from receiver.stages import Report, reported
 from receiver.store.base import Claim, Ended, HandlerState
-from receiver.worker import Worker
 from tests.support.kit import Kit, kit
-from tests.support.stages import NOON, complete, first, moment, text
-
-Does = Callable[[Delivery], Awaitable[Receipt | None]]
-REPORTS = {Stage.TEXT: text, Stage.FIRST: first, Stage.COMPLETE: complete}
-
-
-class Recording(Handler):
-    """Notes what it gets; then does what the test says."""
-
-    type: Literal["recording"] = "recording"
-    _seen: list[Delivery] = PrivateAttr(default_factory=list)
-    _does: Does | None = PrivateAttr(default=None)
-
-    @property
-    def seen(self) -> list[Delivery]:
-        return self._seen
-
-    async def handle(self, delivery: Delivery) -> Receipt | None:
-        self._seen.append(delivery)
-        return await self._does(delivery) if self._does else None
-
-
-def recording(does: Does | None = None, **fields: Any) -> Recording:
-    made = Recording(**fields)
-    made._does = does
-    return made
+from tests.support.stages import NOON, complete
+from tests.support.workers import happen, reach, recording, running, until, until_due, until_state
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[Kit]:
     async with kit(tmp_path) as made:
         yield made
-
-
-@asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[None]:
-    task = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await task
-
-
-async def until(true: Callable[[], Any]) -> None:
-    """Waits for something that another task brings about; bounded."""
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.005)
-
-
-async def until_due(house: Kit, true: Callable[[], Any]) -> None:
-    """As `until`, for what the moved clock made due: nobody rings for that."""
-
-    def ring_and_look() -> Any:
-        house.store.deliveries.ring()
-        return true()
-
-    await until(ring_and_look)
-
-
-async def reach(house: Kit, submission_id: str, report: Report) -> None:
-    at = replace(moment(now=house.clock()), new_id=house.new_id)
-    await house.store.change(submission_id, lambda current, _: reported(current, report, at))
-
-
-async def happen(house: Kit, *stages: Stage) -> str:
-    """A submission that has reached these stages; returns its id."""
-    submission = await house.expect(task_id="task-1")
-    for stage in stages:
-        await reach(house, submission.id, REPORTS[stage]())
-    return submission.id
 
 
 async def test_an_event_reaches_every_handler_of_its_route(house: Kit) -> None:
@@ -117,7 +47,8 @@ async def test_a_failed_try_is_made_again_when_it_is_due(house: Kit) -> None:
     team = recording(fail_once)
     async with running(house.worker({"team": team})):
         await happen(house, Stage.COMPLETE)
-        await until(lambda: team.seen)
+        # The clock must not move before the end of the first try is written: it says when the next one is due.
+        await until_state(house, "pending", attempts=1)
         house.clock.forward(seconds=5)
         await until_due(house, lambda: len(team.seen) == 2)
     assert team.seen[0].id == team.seen[1].id

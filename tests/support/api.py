@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from handlers.log import Log
 from receiver.api import routes
 from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts
 from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event, Kind, Stage, Submission
 from receiver.routing import Plan
-from receiver.store.base import Attempt, DeliveryRow, Page, Query
+from receiver.stages import Decide
+from receiver.store.base import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
 from receiver.web.access import Access, AdminDoor
 from tests.support.web import Answered, Ask, application, ask
 
@@ -60,7 +62,7 @@ def row(ident: str, state: DeliveryState = DeliveryState.DEAD, **changes: Any) -
 
 @dataclass
 class FakeStore:
-    """Knows just enough of filters for these tests; remembers every query."""
+    """Knows just enough of filters for these tests; remembers every query. Handlers are tested on a real store."""
 
     kept: list[Submission] = field(default_factory=list)
     happened: list[Event] = field(default_factory=list)
@@ -115,6 +117,23 @@ class FakeStore:
         self.replayed.append((event_id, plan, delivery_id))
         return True
 
+    async def change(
+        self, subject: str | Submission, decide: Decide, callback: Callback | None = None
+    ) -> Submission | None:
+        raise NotImplementedError
+
+    async def emit(self, events: Sequence[Event]) -> None:
+        raise NotImplementedError
+
+    async def handlers(self) -> list[HandlerState]:
+        raise NotImplementedError
+
+    async def pause(self, state: HandlerState, event: Event) -> bool:
+        raise NotImplementedError
+
+    async def resume(self, name: str, event: Event) -> bool:
+        raise NotImplementedError
+
     def _note(self, query: Query) -> None:
         if query.cursor == "forged":
             raise ValueError
@@ -154,7 +173,7 @@ def make_api() -> Api:
         store=store,
         access=Access(AdminDoor(passwords=["admin"]), {"app": ["app"]}, b"k" * 32),
         new_id=lambda prefix: f"{prefix}_new",
-        handlers=lambda: ["archive", "team"],
+        handlers=lambda: {name: Log(type="log") for name in ("archive", "team")},
         make_callback_url=make_callback_url,
         plan_for=lambda event, handler: plans.get((event.id, handler)),
     )

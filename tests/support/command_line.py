@@ -15,7 +15,7 @@ from receiver.intake import Intake
 from receiver.routing import Plan
 from receiver.settings import load
 from receiver.stages import Change
-from receiver.store.base import Dead, Delivered, Limit, Store
+from receiver.store.base import Dead, Delivered, Store, Terms
 
 LEASE = timedelta(minutes=1)
 
@@ -79,6 +79,6 @@ async def _add(store: Store, title: str, *, dead: bool) -> str:
     )
     await store.change(submission, lambda current, _: Change(submission=current, events=(event,)))
     await store.route([(event, [Plan(handler="log")])])
-    (claim,) = await store.claim("test", LEASE, {"log": Limit(concurrency=9)}, 1)
+    (claim,) = await store.claim("test", LEASE, {"log": Terms(concurrency=9)}, 1)
     await store.end(claim, Dead(error="The target said no.") if dead else Delivered())
     return submission.id

@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from receiver.events import Submission
 from receiver.outbound import Answer
-from receiver.submissions import Gateway
+from receiver.submissions import Gateway, Policy, Sender, Uploads
 from receiver.tokens import Scope, Signer
 from receiver.web.access import Access, AdminDoor
 from tests.support.deliveries import FakeHttp, make_answer
@@ -43,12 +43,13 @@ def house(base: Kit, *answers: Answer | Exception) -> House:
     gateway = Gateway(
         store=base.store,
         intake=base.intake,
-        http=http,
         access=Access(AdminDoor(passwords=["admin-password"]), {"app": ["client-token-123456"]}, b"k"),
         providers=base.intake.providers,
         default="suno",
         callback_url=lambda submission: f"https://me.example/callbacks/{signer.mint(Scope.CALLBACK, submission.id)}",
-        client_labels={"app": {"project": "podcast"}},
+        sender=Sender(store=base.store, intake=base.intake, http=http, providers=base.intake.providers),
+        uploads=Uploads(http, base.intake.providers, 10_000),
+        clients={"app": Policy(labels={"project": "podcast"}, forward=("https://app.example.com/hooks/*",))},
         body_limit=10_000,
     )
     return House(base, http, signer, gateway)

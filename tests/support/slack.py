@@ -22,6 +22,9 @@ def judge(message: dict[str, Any]) -> None:
         block.validate_json()
     for block in message["blocks"]:
         _judge_block(block)
+    # Neither of the two libraries sees this one.
+    actions = re.findall(r'"action_id": "([^"]*)"', json.dumps(message["blocks"]))
+    assert len(actions) == len(set(actions))
 
 
 def _judge_block(block: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
-"""Claims: what is due is leased to a worker, within the limits of its handler; lost leases are taken back."""
+"""Claims: what is due is leased to a worker, within the terms of its handler; lost leases are taken back."""
 
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from receiver.store.base import Limit
+from receiver.store.base import PATIENCE, Terms
+from receiver.store.sqlite.deliveries import NewId, hand_on
 from receiver.store.sqlite.order import discard, place, settle, supersede
 from receiver.store.sqlite.rows import length, to_json
 from receiver.store.sqlite.writer import Ring, Turn
@@ -42,22 +43,46 @@ FROM handlers AS h
 WHERE h.probe_at <= ? AND h.name IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
     SELECT 1 FROM deliveries AS r WHERE r.handler = h.name AND r.state = 'running' AND r.probe)
 """
-# The inner query is answered from the index of its handler alone, however much waits elsewhere.
+# The inner query is answered from the index of its handler alone, however much waits elsewhere. What a handler is told
+# of a submission, it is told one after the other: it may keep one message for all of it.
 DUE = """
 SELECT d.id, d.handler, d.submission_id, d.rank, d.due_at FROM json_each(:handlers) AS given
 JOIN deliveries AS d ON d.id IN (
     SELECT x.id FROM deliveries AS x
     WHERE x.handler = given.value AND x.state = 'pending' AND x.due_at <= :now AND NOT EXISTS (
-        SELECT 1 FROM deliveries AS earlier
-        WHERE earlier.submission_id = x.submission_id AND earlier.handler = x.handler
-          AND earlier.rank < x.rank AND earlier.state = 'running')
+        SELECT 1 FROM deliveries AS other
+        WHERE other.submission_id = x.submission_id AND other.handler = x.handler AND other.state = 'running')
     ORDER BY x.due_at LIMIT :most)
 ORDER BY d.due_at, d.created_at, d.id
 """
 _LEASE = """
 UPDATE deliveries SET state = 'running', waiting_for = NULL, due_at = NULL, owner = :owner,
-    lease_until = :until, attempts = attempts + 1, probe = id IN (SELECT value FROM json_each(:probes))
+    lease_until = :until, attempts = attempts + 1, probe = id IN (SELECT value FROM json_each(:probes)),
+    bare = EXISTS (
+        SELECT 1 FROM json_each(deliveries.needs) AS need WHERE NOT EXISTS (
+            SELECT 1 FROM deliveries AS n
+            WHERE n.event_id = deliveries.event_id AND n.handler = need.value AND n.state = 'delivered'))
 WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+_TO_HAND_ON = """
+SELECT d.id, d.event_id, given.value AS fallback FROM json_each(:fallbacks) AS given
+JOIN handlers AS h ON h.name = given.key AND h.paused_at <= :since
+CROSS JOIN deliveries AS d ON d.handler = h.name AND d.waiting_for = 'pause' AND NOT d.handed_on
+WHERE d.created_at <= :since ORDER BY d.created_at LIMIT 100
+"""
+_HANDED_ON = "UPDATE deliveries SET handed_on = 1 WHERE id IN (SELECT value FROM json_each(?))"
+# Whoever asked for a rehearsal waits for it.
+_PUT_OFF = """
+UPDATE deliveries SET due_at = quiet.until FROM (
+    SELECT d.id, given.value AS until FROM json_each(:until) AS given
+    CROSS JOIN deliveries AS d ON d.handler = given.key AND d.state = 'pending' AND d.due_at <= :now
+    JOIN events AS e ON e.id = d.event_id
+    WHERE e.level <> 'problem' AND json_extract(e.doc, '$.via') <> 'simulated'
+) AS quiet WHERE deliveries.id = quiet.id
+"""
+_REST = """
+UPDATE handlers SET probe_at = given.value FROM json_each(:until) AS given
+WHERE handlers.name = given.key AND handlers.probe_at <= :now
 """
 _START = """
 INSERT INTO attempts (delivery_id, number, handler, started_at, outcome)
@@ -72,12 +97,13 @@ WHERE state = 'running' AND id IN (SELECT value FROM json_each(?))
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a worker asks for."""
+    """What a worker asks for. `new_id` makes an id from its prefix, for what a fallback gets."""
 
     owner: str
     lease: int
-    limits: Mapping[str, Limit]
+    terms: Mapping[str, Terms]
     most: int
+    new_id: NewId
     holding: Collection[str] = ()
 
 
@@ -85,6 +111,8 @@ async def claim(turn: Turn, wish: Wish) -> list[str]:
     """Leases what is due, and answers the ids in the order in which they go."""
     await _look_at_leases(turn, wish)
     await _end_waits(turn)
+    await _hand_on(turn, wish)
+    await _keep_quiet(turn, wish)
     probes = await _probes(turn, wish)
     chosen = [*probes, *await _due(turn, wish)][: wish.most]
     if not chosen:
@@ -143,38 +171,57 @@ async def _end_waits(turn: Turn) -> None:
         await settle(turn, stopped)
 
 
+async def _hand_on(turn: Turn, wish: Wish) -> None:
+    fallbacks = {name: terms.fallback for name, terms in wish.terms.items() if terms.fallback}
+    if not fallbacks:
+        return
+    given = {"fallbacks": to_json(fallbacks), "since": turn.now - length(PATIENCE)}
+    rows = await turn.rows(_TO_HAND_ON, given)
+    if rows:
+        await turn.rows(_HANDED_ON, (to_json([row["id"] for row in rows]),))
+        await hand_on(turn, [(row["event_id"], row["fallback"]) for row in rows], wish.new_id)
+
+
+async def _keep_quiet(turn: Turn, wish: Wish) -> None:
+    until = {name: turn.now + length(terms.quiet) for name, terms in wish.terms.items() if terms.quiet}
+    if until:
+        given = {"until": to_json(until), "now": turn.now}
+        await turn.rows(_PUT_OFF, given)
+        await turn.rows(_REST, given)
+
+
 async def _probes(turn: Turn, wish: Wish) -> list[str]:
-    rows = await turn.rows(_PROBES, (turn.now, to_json(list(wish.limits))))
+    rows = await turn.rows(_PROBES, (turn.now, to_json(list(wish.terms))))
     return [row["id"] for row in rows if row["id"] is not None]
 
 
 async def _due(turn: Turn, wish: Wish) -> list[str]:
-    free = await _free(turn, wish.limits)
+    free = await _free(turn, wish.terms)
     # Some of them may be blocked by the order of their submission, so more than there is room for.
     most = min(wish.most, 2 * max(free.values(), default=0) + 10)
     given = {"handlers": to_json(list(free)), "now": turn.now, "most": most}
     return pick(await turn.rows(DUE, given), free)
 
 
-async def _free(turn: Turn, limits: Mapping[str, Limit]) -> dict[str, int]:
+async def _free(turn: Turn, terms: Mapping[str, Terms]) -> dict[str, int]:
     """How many more attempts of each handler may start now; handlers at their limit are left out."""
-    since = {name: turn.now - length(limit.rate.period) if limit.rate else None for name, limit in limits.items()}
+    since = {name: turn.now - length(limit.rate.period) if limit.rate else None for name, limit in terms.items()}
     free = {}
     for row in await turn.rows(_BUSY, {"since": to_json(since), "now": turn.now}):
-        limit = limits[row["handler"]]
-        room = limit.concurrency - row["running"]
-        free[row["handler"]] = min(room, limit.rate.count - row["started"]) if limit.rate else room
+        wanted = terms[row["handler"]]
+        room = wanted.concurrency - row["running"]
+        free[row["handler"]] = min(room, wanted.rate.count - row["started"]) if wanted.rate else room
     return {name: room for name, room in free.items() if room > 0}
 
 
 def pick(rows: Iterable[sqlite3.Row], free: Mapping[str, int]) -> list[str]:
-    """Oldest first within a handler, handlers in turn, one stage of a submission at a time."""
+    """Oldest first within a handler, handlers in turn, one delivery of a submission at a time."""
     taken: dict[str, list[str]] = {}
     stages: set[tuple[str, str]] = set()
     for row in sorted(rows, key=lambda row: (row["due_at"], row["rank"] or 0)):
         mine = taken.setdefault(row["handler"], [])
         stage = (row["submission_id"] or "", row["handler"])
-        ordered = row["rank"] is not None and row["submission_id"] is not None
+        ordered = row["submission_id"] is not None
         if len(mine) >= free[row["handler"]] or (ordered and stage in stages):
             continue
         mine.append(row["id"])

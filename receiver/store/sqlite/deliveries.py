@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.events import Event
+from receiver.events import Event, Via
 from receiver.routing import Plan
 from receiver.store.sqlite.order import place, settle, supersede
 from receiver.store.sqlite.rows import clean, length, to_json
@@ -24,6 +24,10 @@ INSERT INTO deliveries (id, event_id, event_type, submission_id, rank, handler, 
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _ROUTED = "UPDATE events SET routed_at = ? WHERE id IN (SELECT value FROM json_each(?))"
+_OF_EVENTS = """
+SELECT id, type, submission_id, rank, json_extract(doc, '$.via') AS via, json_extract(doc, '$.about') AS about
+FROM events WHERE id IN (SELECT value FROM json_each(?))
+"""
 _SIBLINGS = """
 SELECT DISTINCT d.id FROM json_each(?) AS given
 JOIN deliveries AS born ON born.id = given.value
@@ -122,6 +126,21 @@ async def replay(turn: Turn, wanted: Replay) -> bool:
     await turn.many(_ADD, [_born(turn.now, events[0], wanted.plan, wanted.delivery_id)])
     await _bring_in(turn, [wanted.delivery_id])
     return True
+
+
+async def hand_on(turn: Turn, fallbacks: Sequence[tuple[str, str]], new_id: NewId) -> None:
+    """Gives events, by their ids, to fallbacks that never had them. Nobody stands in for a rehearsal, or for an alarm
+    about itself.
+    """
+    found = await turn.rows(_OF_EVENTS, (to_json([event_id for event_id, _ in fallbacks]),))
+    events = {row["id"]: row for row in found if row["via"] != Via.SIMULATED}
+    rows = [
+        _born(turn.now, events[event_id], Plan(handler=handler), new_id("dlv"))
+        for event_id, handler in fallbacks
+        if event_id in events and events[event_id]["about"] != handler
+    ]
+    await turn.many(_ADD, rows)
+    await _bring_in(turn, [row[0] for row in rows])
 
 
 async def set_aside(turn: Turn, event_ids: list[str]) -> None:

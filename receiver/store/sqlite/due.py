@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from receiver.store.base import Limit
+from receiver.store.base import Terms
 from receiver.store.sqlite.rows import length
 
 WAKES = """
@@ -45,16 +45,16 @@ SELECT started_at FROM attempts WHERE handler = ? AND started_at <= ? ORDER BY s
 """
 
 
-def open_handlers(rows: Iterable[sqlite3.Row], limits: Mapping[str, Limit] | None) -> dict[str, int]:
+def open_handlers(rows: Iterable[sqlite3.Row], terms: Mapping[str, Terms] | None) -> dict[str, int]:
     """When the first delivery of each handler is due that has room for it."""
     return {
         row["handler"]: row["due_at"]
         for row in rows
-        if limits is None or (row["handler"] in limits and row["running"] < limits[row["handler"]].concurrency)
+        if terms is None or (row["handler"] in terms and row["running"] < terms[row["handler"]].concurrency)
     }
 
 
-def after_rate(due_at: int, limit: Limit, nth_start: int | None) -> int:
+def after_rate(due_at: int, limit: Terms, nth_start: int | None) -> int:
     """The later of the time when it is due and the time when the rate lets it go."""
     if limit.rate is None or nth_start is None:
         return due_at

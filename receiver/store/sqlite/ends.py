@@ -7,6 +7,7 @@ from typing import Any
 from receiver.events import Event
 from receiver.handler import RECEIPT, ArchivedFile
 from receiver.store.base import Again, Claim, Dead, Delivered, Ended, HandlerState, Paused, Released
+from receiver.store.sqlite.deliveries import NewId, hand_on
 from receiver.store.sqlite.order import place, settle, supersede
 from receiver.store.sqlite.pauses import Pause, Resume, pause, postpone, resume
 from receiver.store.sqlite.rows import clean, clean_or_none, dump, length, moment, to_json
@@ -20,7 +21,7 @@ WHERE d.state = 'running'
 """
 _END = """
 UPDATE deliveries SET state = ?, due_at = NULL, owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?,
-    receipt = coalesce(?, receipt), error = ? WHERE id = ?
+    receipt = coalesce(?, receipt), error = ?, bare = bare AND ? WHERE id = ?
 """
 _END_ATTEMPT = "UPDATE attempts SET ended_at = ?, outcome = ?, error = ? WHERE delivery_id = ? AND number = ?"
 _KEEP_FILE = """
@@ -37,8 +38,11 @@ WHERE task_id IS NOT NULL AND id IN (SELECT value FROM json_each(?2))
 
 @dataclass(frozen=True, slots=True)
 class End:
+    """`new_id` makes an id from its prefix, for what a fallback gets."""
+
     claim: Claim
     ended: Ended
+    new_id: NewId
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Written:
     delay: int = 0
     error: str | None = None
     receipt: str | None = None
+    edits: bool = False
 
 
 async def end(turn: Turn, items: list[End]) -> list[bool]:
@@ -77,7 +82,11 @@ async def _write(turn: Turn, held: list[End]) -> None:
     probing = [await _tell_handler(turn, item) for item in held]
     written = [(item.claim, _written(item, probe)) for item, probe in zip(held, probing, strict=True)]
     await turn.many(
-        _END, [(row.state, row.failures, row.receipt, clean_or_none(row.error), claim.id) for claim, row in written]
+        _END,
+        [
+            (row.state, row.failures, row.receipt, clean_or_none(row.error), row.edits, claim.id)
+            for claim, row in written
+        ],
     )
     await turn.many(
         _END_ATTEMPT,
@@ -86,6 +95,7 @@ async def _write(turn: Turn, held: list[End]) -> None:
     await turn.many(_KEEP_FILE, _file_rows(held))
     await add_events(turn, [event for item in held if (event := _alarm(item.ended)) is not None])
     await _ask(turn, held)
+    await _hand_on(turn, held)
     await _move_on(turn, written)
 
 
@@ -124,8 +134,9 @@ async def _tell_handler(turn: Turn, item: End) -> bool:
 
 def _written(item: End, probing: bool) -> _Written:
     match item.ended:
-        case Delivered(receipt=receipt):
-            return _Written("delivered", "delivered", receipt=dump(RECEIPT, receipt) if receipt else None)
+        case Delivered(receipt=receipt, edits=edits):
+            kept = dump(RECEIPT, receipt) if receipt else None
+            return _Written("delivered", "delivered", receipt=kept, edits=edits)
         case Again(delay=delay, error=error):
             return _Written("pending", "again", failures=0 if probing else 1, delay=length(delay), error=error)
         case Dead(error=error):
@@ -163,6 +174,13 @@ def _file_row(claim: Claim, file: ArchivedFile) -> tuple[Any, ...]:
         clean(file.media_type),
         clean(file.link),
     )
+
+
+async def _hand_on(turn: Turn, held: Iterable[End]) -> None:
+    """What died goes to the fallback of its handler."""
+    for item in held:
+        if isinstance(item.ended, Dead) and item.ended.fallback:
+            await hand_on(turn, [(item.claim.event.id, item.ended.fallback)], item.new_id)
 
 
 async def _ask(turn: Turn, held: Iterable[End]) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -98,6 +99,11 @@ class Lock:
             self._handle = None
 
 
+_KEEP_RUNS_WITH = """
+INSERT INTO meta (name, value) VALUES ('schema_runs_with', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
 def migrations() -> list[tuple[int, str]]:
     """The numbered scripts that come with this version, in order."""
     folder = files("receiver.store") / "migrations" / "sqlite"
@@ -111,13 +117,22 @@ async def schema_version(db: aiosqlite.Connection) -> int:
 
 
 async def check_version(db: aiosqlite.Connection, path: Path) -> None:
-    """Raises SchemaTooNew."""
+    """Raises SchemaTooNew where a newer version has changed what this one relies on."""
     newest = migrations()[-1][0]
     found = await schema_version(db)
-    if found > newest:
+    if found > newest and await _runs_with(db) > newest:
         raise SchemaTooNew(
             f"{path} was migrated by a newer version (schema {found}, this one knows {newest}): install that version."
         )
+
+
+async def _runs_with(db: aiosqlite.Connection) -> int:
+    """The oldest schema whose version still works on this one: the last script that was run has said so."""
+    try:
+        rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = 'schema_runs_with'"))
+    except sqlite3.OperationalError:  # no table of ours
+        rows = []
+    return int(rows[0][0]) if rows else await schema_version(db)
 
 
 async def migrate(path: Path) -> int:
@@ -140,6 +155,7 @@ async def _migrate(db: aiosqlite.Connection, number: int, script: str) -> bool:
         for statement in _statements(script) if missing else ():
             await db.execute_fetchall(statement)
         if missing:
+            await db.execute_fetchall(_KEEP_RUNS_WITH, (str(_said_to_run_with(script, number)),))
             await db.execute_fetchall(f"PRAGMA user_version = {number}")
         await db.commit()
     except BaseException:
@@ -147,6 +163,12 @@ async def _migrate(db: aiosqlite.Connection, number: int, script: str) -> bool:
             await db.rollback()
         raise
     return missing
+
+
+def _said_to_run_with(script: str, number: int) -> int:
+    """A script that only adds says in its first line which schema's version still runs; else only its own does."""
+    match = re.match(r"-- Runs with: (\d+)\n", script)
+    return int(match[1]) if match else number
 
 
 def _statements(script: str) -> Iterator[str]:

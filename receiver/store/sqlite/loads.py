@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from receiver.errors import StoreUnavailable
-from receiver.events import Submission
-from receiver.handler import RECEIPT, ArchivedFile, Receipt
+from receiver.events import Submission, Via
+from receiver.handler import RECEIPT, ArchivedFile, RawCallback, Receipt
 from receiver.store.base import Claim
 from receiver.store.sqlite.rows import load, read_event, read_submission
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 # CROSS, as SQLite would else look through all that was ever delivered.
 LEASED = """
-SELECT d.*, e.doc AS event, e.callback_id, c.body, s.doc AS submission, s.ask_at,
+SELECT d.*, e.doc AS event, e.callback_id, c.body, c.headers, c.via, s.doc AS submission, s.ask_at,
     coalesce((SELECT h.probes FROM handlers AS h WHERE h.name = d.handler), 0) AS probes,
     (SELECT json_group_array(json_array(n.copy, n.handler, n.receipt))
      FROM json_each(d.needs) AS need
@@ -53,7 +53,14 @@ def read_claim(row: sqlite3.Row) -> Claim:
         progress=json.loads(row["progress"]) if row["progress"] else {},
         receipts=_receipts(row),
         files=_FILES.validate_json(row["files"]),
+        callback=_callback(row),
     )
+
+
+def _callback(row: sqlite3.Row) -> RawCallback | None:
+    if row["body"] is None or row["via"] != Via.CALLBACK:
+        return None
+    return RawCallback(headers=json.loads(row["headers"]), body=row["body"])
 
 
 def _submission(row: sqlite3.Row) -> Submission | None:

@@ -60,9 +60,14 @@ SELECT id, stop, state, sum(standing = 2) AS delivered, sum(standing = 1) AS ope
     FROM deliveries AS d JOIN json_each(d.needs) AS need
     WHERE d.event_id IN (
         SELECT moved.event_id FROM json_each(?) AS given JOIN deliveries AS moved ON moved.id = given.value)
-      AND (d.waiting_for = 'need' OR (d.state = 'discarded' AND d.cause = 'need'))
+      AND (d.waiting_for = 'need' OR (d.state = 'discarded' AND d.cause = 'need') OR (
+          d.state = 'delivered' AND d.bare AND NOT EXISTS (
+              SELECT 1 FROM deliveries AS later
+              WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank)))
 ) GROUP BY id, stop, state
 """
+
+_EDIT = "UPDATE deliveries SET bare = 0, failures = 0 WHERE id IN (SELECT value FROM json_each(?))"
 
 _DISCARD = """
 UPDATE deliveries SET state = 'discarded', waiting_for = NULL, cause = 'need', due_at = NULL, wait_until = NULL,
@@ -95,9 +100,10 @@ async def settle(turn: Turn, moved: Iterable[str]) -> None:
     while ids:
         given = (to_json(ids),)
         freed = [row["id"] for row in await turn.rows(_FREED, given)]
-        ready, revived, stopped = _sort_needs(await turn.rows(_NEEDS, given))
-        # A handler that declares `edits` would run once more here for a receipt that came after all.
-        await place(turn, dict.fromkeys([*freed, *ready, *revived], turn.now))
+        ready, revived, edited, stopped = _sort_needs(await turn.rows(_NEEDS, given))
+        if edited:
+            await turn.rows(_EDIT, (to_json(edited),))
+        await place(turn, dict.fromkeys([*freed, *ready, *revived, *edited], turn.now))
         # A stage that comes back must not follow a later one.
         over = await supersede(turn, revived, even_if_over=True) if revived else []
         if stopped:
@@ -105,12 +111,16 @@ async def settle(turn: Turn, moved: Iterable[str]) -> None:
         ids = [*stopped, *over]
 
 
-def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str], list[str]]:
-    """Those that may go, those that may after all, and those that never will."""
+def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Those that may go, those that may after all, those that go once more, and those that never will.
+
+    What went out without a receipt goes once more when all have come, unless a later stage has told of it.
+    """
     ready = [row["id"] for row in rows if row["state"] == "waiting" and _is_ready(row)]
     revived = [row["id"] for row in rows if row["state"] == "discarded" and row["delivered"] == row["total"]]
+    edited = [row["id"] for row in rows if row["state"] == "delivered" and row["delivered"] == row["total"]]
     stopped = [row["id"] for row in rows if row["state"] == "waiting" and row["stop"] and _is_lost(row)]
-    return ready, revived, stopped
+    return ready, revived, edited, stopped
 
 
 def _is_ready(row: sqlite3.Row) -> bool:

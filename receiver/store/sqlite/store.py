@@ -21,13 +21,29 @@ from receiver.store.base import (
     DeliveryRow,
     Ended,
     HandlerState,
-    Limit,
+    KeptKey,
+    KeptReply,
+    Key,
     Page,
     Query,
     StoredFile,
+    Terms,
 )
 from receiver.store.bells import LocalBell
-from receiver.store.sqlite import claims, deliveries, due, ends, file, health, lists, loads, notes, pauses, submissions
+from receiver.store.sqlite import (
+    claims,
+    deliveries,
+    due,
+    ends,
+    file,
+    health,
+    keys,
+    lists,
+    loads,
+    notes,
+    pauses,
+    submissions,
+)
 from receiver.store.sqlite.reader import Reader
 from receiver.store.sqlite.rows import (
     clean,
@@ -49,6 +65,7 @@ _SET_ASIDE = each(deliveries.set_aside)
 _REPLAY, _REDELIVER = each(deliveries.replay), each(deliveries.redeliver)
 _PAUSE, _RESUME, _PROBE = each(pauses.pause), each(pauses.resume), each(pauses.probe)
 _SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.heartbeat)
+_TAKE_KEY, _KEEP_REPLY = each(keys.take), each(keys.keep)
 _EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
 
 _SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
@@ -67,6 +84,7 @@ class SqliteStore:
         self.outbox: Bell = LocalBell()
         self.deliveries: Bell = LocalBell()
         self.asks: Bell = LocalBell()
+        self.news: Bell = LocalBell()
         self.now = now
         self._new_id = new_id
         self._path = path
@@ -81,6 +99,8 @@ class SqliteStore:
 
     def _ring(self, ring: Ring) -> None:
         {Ring.OUTBOX: self.outbox, Ring.DELIVERIES: self.deliveries, Ring.ASKS: self.asks}[ring].ring()
+        if ring is Ring.OUTBOX:
+            self.news.ring()
 
     async def open(self) -> None:
         file.prepare(self._path)
@@ -119,6 +139,12 @@ class SqliteStore:
     async def add(self, submission: Submission) -> Submission:
         return await self.change(submission, _as_it_is) or submission
 
+    async def take_key(self, key: Key, submission: Submission) -> KeptKey | None:
+        return await self._writer.run(_TAKE_KEY, keys.Taking(key, submission))
+
+    async def keep_reply(self, submission_id: str, reply: KeptReply | None) -> None:
+        await self._writer.run(_KEEP_REPLY, keys.Answer(submission_id, reply))
+
     async def submission(self, submission_id: str) -> Submission | None:
         rows = await self._reader.rows(f"{_SUBMISSION} WHERE id = ?", (clean(submission_id),))
         return read_submission(rows[0]) if rows else None
@@ -154,11 +180,11 @@ class SqliteStore:
         self,
         owner: str,
         lease: timedelta,
-        limits: Mapping[str, Limit],
+        terms: Mapping[str, Terms],
         most: int,
         holding: Collection[str] = (),
     ) -> list[Claim]:
-        ids = await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), limits, most, holding))
+        ids = await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), terms, most, self._new_id, holding))
         if not ids:
             return []
         rows = await self._reader.rows(loads.LEASED, (to_json(ids), owner))
@@ -172,19 +198,19 @@ class SqliteStore:
         await self._writer.run(_HEARTBEAT, notes.Beat(tuple(claims), length(lease)))
 
     async def end(self, claim: Claim, ended: Ended) -> bool:
-        return await self._writer.run(ends.end, ends.End(claim, ended))
+        return await self._writer.run(ends.end, ends.End(claim, ended, self._new_id))
 
     async def abandon(self, owner: str | None = None) -> int:
         return await self._writer.run(_ABANDON, owner)
 
-    async def next_due(self, limits: Mapping[str, Limit] | None = None) -> datetime | None:
+    async def next_due(self, terms: Mapping[str, Terms] | None = None) -> datetime | None:
         wakes = [(await self._reader.rows(due.WAKES))[0]["at"]]
-        for name, due_at in due.open_handlers(await self._reader.rows(due.PENDING), limits).items():
-            wakes.append(await self._after_rate(name, due_at, (limits or {}).get(name)))
+        for name, due_at in due.open_handlers(await self._reader.rows(due.PENDING), terms).items():
+            wakes.append(await self._after_rate(name, due_at, (terms or {}).get(name)))
         known = [at for at in wakes if at is not None]
         return moment(min(known)) if known else None
 
-    async def _after_rate(self, handler: str, due_at: int, limit: Limit | None) -> int:
+    async def _after_rate(self, handler: str, due_at: int, limit: Terms | None) -> int:
         if limit is None or limit.rate is None:
             return due_at
         rows = await self._reader.rows(due.NTH_START, (handler, micros(self.now()), limit.rate.count - 1))

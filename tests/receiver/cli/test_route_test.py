@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from receiver.cli.route_test import describe, read_event, when, why_not
+from receiver.cli.event_files import read_event
+from receiver.cli.route_test import describe, when, why_not
 from receiver.errors import ConfigError
 from receiver.events import Event, Level, Via
 from receiver.routing import Globs, Match, Route, Step, plan

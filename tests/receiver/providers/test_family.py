@@ -121,7 +121,7 @@ def test_unrecognised_body_is_refused_with_one_sentence(name: str, message: str)
 
 
 def test_callback_is_trusted_as_far_as_its_token() -> None:
-    assert SUNO.verify({"x-sunoapi-signature": "anything"}, b"{}") is Trust.TOKEN
+    assert SUNO.verify({"x-sunoapi-signature": "anything"}, b"{}", utc_now()) is Trust.TOKEN
 
 
 def test_status_call_asks_for_the_task() -> None:

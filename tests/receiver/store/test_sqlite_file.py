@@ -10,7 +10,7 @@ import pytest
 from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
 from receiver.store import open_store, sqlite_path
 from receiver.store.base import Query
-from receiver.store.sqlite import claims, due, lists, loads
+from receiver.store.sqlite import claims, due, file, lists, loads
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running
 
@@ -27,7 +27,7 @@ async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> No
             async with running(second):
                 pass
     async with running(second):
-        assert await second.migrate() == 1
+        assert await second.migrate() == len(file.migrations())
 
 
 async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
 
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     store = a_store(tmp_path / "new" / "deep" / "a.db")
-    assert await store.migrate() == 1
+    assert await store.migrate() == len(file.migrations())
     assert (tmp_path / "new" / "deep" / "a.db").exists()
 
 
@@ -87,6 +87,46 @@ async def test_a_file_that_cannot_be_used_says_what_to_do(
         await a_store(path).migrate()
 
 
+async def test_a_newer_schema_that_runs_with_ours_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = a_store(path)
+    await store.migrate()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("UPDATE meta SET value = ? WHERE name = 'schema_runs_with'", (file.migrations()[-1][0],))
+    db.close()
+    async with running(store):
+        assert await store.migrate() == 0
+        await store.ping()
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_store(tmp_path / "a.db")
+    every = file.migrations()
+    with monkeypatch.context() as first:
+        first.setattr(file, "migrations", lambda: every[:1])
+        await store.migrate()
+        async with running(store):
+            kept = await store.add(a_submission())
+    assert await store.migrate() == len(every) - 1
+    async with running(store):
+        assert await store.submission(kept.id) == kept
+
+
+async def test_the_version_before_still_runs_on_a_schema_that_only_grew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_store(tmp_path / "a.db")
+    await store.migrate()
+    first = file.migrations()[:1]
+    monkeypatch.setattr(file, "migrations", lambda: first)
+    async with running(store):
+        kept = await store.add(a_submission())
+        assert await store.submission(kept.id) == kept
+
+
 async def test_a_refused_open_lets_go_of_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     _newer(path)
@@ -95,7 +135,7 @@ async def test_a_refused_open_lets_go_of_the_lock(tmp_path: Path) -> None:
             pass
     path.unlink()
     async with running(a_store(path)) as store:
-        assert await store.migrate() == 1
+        assert await store.migrate() == len(file.migrations())
 
 
 async def test_a_database_that_was_not_migrated_says_so(tmp_path: Path) -> None:

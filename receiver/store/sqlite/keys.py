@@ -1,0 +1,63 @@
+"""Idempotency keys: taken with the submission that they are for, and kept with its first answer."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from receiver.events import Submission
+from receiver.stages import Change
+from receiver.store.base import KEY_LIFE, KeptKey, KeptReply, Key
+from receiver.store.sqlite.rows import clean, length, to_json
+from receiver.store.sqlite.submissions import Wanted, change
+from receiver.store.sqlite.writer import Turn
+
+_FIND = "SELECT * FROM keys WHERE client = ? AND provider = ? AND key = ? AND created_at > ?"
+_TAKE = """
+INSERT INTO keys (client, provider, key, digest, submission_id, created_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (client, provider, key) DO UPDATE SET
+    digest = excluded.digest, submission_id = excluded.submission_id, created_at = excluded.created_at,
+    status = NULL, headers = NULL, body = NULL
+"""
+_KEEP = "UPDATE keys SET status = ?, headers = ?, body = ? WHERE submission_id = ?"
+_FREE = "DELETE FROM keys WHERE submission_id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    key: Key
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`reply` None frees the key."""
+
+    submission_id: str
+    reply: KeptReply | None
+
+
+async def take(turn: Turn, wanted: Taking) -> KeptKey | None:
+    """The earlier use of the key; None where it is taken now, and the submission is stored with it."""
+    key, submission = wanted.key, wanted.submission
+    named = (clean(key.client), clean(key.provider), clean(key.key))
+    rows = await turn.rows(_FIND, (*named, turn.now - length(KEY_LIFE)))
+    if rows:
+        return _read(rows[0])
+    await change(turn, [Wanted(submission, lambda current, _: Change(submission=current), None)])
+    await turn.rows(_TAKE, (*named, key.digest, submission.id, turn.now))
+    return None
+
+
+async def keep(turn: Turn, answer: Answer) -> None:
+    if answer.reply is None:
+        await turn.rows(_FREE, (clean(answer.submission_id),))
+        return
+    reply = answer.reply
+    values = (reply.status, to_json(dict(reply.headers)), reply.body, clean(answer.submission_id))
+    await turn.rows(_KEEP, values)
+
+
+def _read(row: sqlite3.Row) -> KeptKey:
+    answered = row["status"] is not None
+    reply = KeptReply(status=row["status"], headers=json.loads(row["headers"]), body=row["body"]) if answered else None
+    return KeptKey(submission_id=row["submission_id"], digest=row["digest"], reply=reply)
