@@ -17,7 +17,7 @@ from receiver.providers.base import Operation, Provider
 from receiver.providers.sunoapi import SunoApi
 from receiver.stages import Decide
 from receiver.store import open_store
-from receiver.store.base import Callback
+from receiver.store.records import Callback
 from receiver.store.sqlite.store import SqliteStore
 from receiver.tokens import Scope, Signer
 

@@ -2,26 +2,18 @@
 
 import json
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from dataclasses import replace
-from datetime import UTC
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
-from standardwebhooks import Webhook as Signer
 
+from handlers.signing import signing_key, webhook_headers
 from handlers.text import is_web
 from handlers.webhook_body import event_body, raw_body
 from receiver.handler import Answer, Delivery, Handler, Preview, TargetFailure
 from receiver.outbound import redact, settle, url_parts
 from receiver.units import Secrets
-
-# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-_KEY_LEAST, _KEY_MOST = 24, 64
-_KEY_PREFIX = "whsec_"
-_HOW_TO_MAKE_ONE = 'must be 24 to 64 bytes in base64, as `echo "whsec_$(openssl rand -base64 32)"` makes them'
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -31,20 +23,6 @@ _RESERVED = frozenset(
     | {"connection", "expect", "host", "keep-alive", "te", "trailer", "upgrade"}
     | {"webhook-id", "webhook-signature", "webhook-timestamp"}
 )
-
-
-def _signing_key(secret: SecretStr) -> SecretStr:
-    try:
-        key = b64decode(_unpadded(secret) + "=" * (-len(_unpadded(secret)) % 4), validate=True)
-    except (NotBase64, ValueError):
-        raise ValueError(_HOW_TO_MAKE_ONE) from None
-    if not _KEY_LEAST <= len(key) <= _KEY_MOST:
-        raise ValueError(_HOW_TO_MAKE_ONE)
-    return secret
-
-
-def _unpadded(secret: SecretStr) -> str:
-    return secret.get_secret_value().removeprefix(_KEY_PREFIX).rstrip("=")
 
 
 def _header_name(name: str) -> str:
@@ -65,7 +43,7 @@ class Webhook(Handler):
     type: Literal["webhook"]
     url: SecretStr
     """Where to send to; nothing after the host is ever shown."""
-    secret: Annotated[Secrets, AfterValidator(lambda secrets: tuple(map(_signing_key, secrets)))] = ()
+    secret: Annotated[Secrets, AfterValidator(lambda secrets: tuple(map(signing_key, secrets)))] = ()
     """Signs: whsec_ and 24 to 64 bytes in base64. While it is being changed a list: every one of them signs."""
     body: Literal["event", "raw"] = "event"
     """The event, or the provider's own body."""
@@ -118,17 +96,7 @@ class Webhook(Handler):
         return {name: value.get_secret_value() for name, value in self.headers.items()}
 
     def _headers(self, delivery: Delivery, content: bytes) -> dict[str, str]:
-        # The library takes any time for one in UTC.
-        now = delivery.now.astimezone(UTC)
-        text = content.decode()
-        signatures = [Signer(secret.get_secret_value()).sign(delivery.id, now, text) for secret in self.secret]
-        signed = {"webhook-signature": " ".join(signatures)} if signatures else {}
-        return {
-            "content-type": "application/json",
-            "webhook-id": delivery.id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            **signed,
-        }
+        return webhook_headers(delivery.id, delivery.now, content, self.secret)
 
     def _place(self) -> str:
         parts = urlsplit(self.url.get_secret_value())

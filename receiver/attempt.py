@@ -11,7 +11,8 @@ from receiver.events import Event, Failure, Level, Via
 from receiver.handler import Delivery, Handler, Receipt
 from receiver.outbound import Http, Media, redact
 from receiver.retries import next_delay, probe_delay
-from receiver.store.base import Again, Claim, Dead, Delivered, Ended, Paused, Released, Store
+from receiver.store.base import Store
+from receiver.store.records import Again, Claim, Dead, Delivered, Ended, Paused, Released
 from receiver.tokens import file_id
 from receiver.units import format_duration
 

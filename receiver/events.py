@@ -22,6 +22,11 @@ class Stage(StrEnum):
     FAILED = "failed"
     LOST = "lost"
 
+    @property
+    def is_final(self) -> bool:
+        """Nobody need wait any longer; but a callback may still move on what is rejected or lost."""
+        return self in {Stage.COMPLETE, Stage.FAILED, Stage.REJECTED, Stage.LOST}
+
 
 class Kind(StrEnum):
     """What comes out of an operation; the first half of an event's type."""

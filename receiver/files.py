@@ -16,7 +16,7 @@ from starlette.routing import Route
 from receiver.dispositions import clean_media_type, content_disposition
 from receiver.errors import Outcome, Rejection
 from receiver.handler import ArchivedFile
-from receiver.store.base import StoredFile
+from receiver.store.records import StoredFile
 from receiver.tokens import Scope, Signer
 from receiver.web.answers import not_found
 

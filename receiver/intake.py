@@ -10,23 +10,27 @@ from datetime import timedelta
 from receiver.errors import Unrecognised
 from receiver.events import Kind, Stage, Submission, Trust, Via
 from receiver.providers.base import Operation, Provider, Reply
-from receiver.stages import Change, Moment, Report, answered, expired, reported, too_large, unrecognised
-from receiver.store.base import Callback, Store
+from receiver.stages import Change, Moment, Report, answered, doubted, expired, reported, too_large, unrecognised
+from receiver.store.base import Store
+from receiver.store.records import Callback, KeptCallback
 
 logger = logging.getLogger(__name__)
 
 # Above this a body is parsed in a thread, so that one large callback doesn't hold up the others.
 _LARGE = 256 * 1024
+# A provider without callbacks is asked from here on: no song is ready before.
+_ASK_FROM = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What a callback says; `reason` where no parser understands it."""
+    """What a callback says; `reason` where no parser understands it, `doubt` why it is not believed yet."""
 
     operation: Operation | None = None
     report: Report | None = None
     reason: str = ""
     trust: Trust = Trust.TOKEN
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ class Intake:
         now = self.store.now()
         provider = self.providers.get(provider_name)
         deadline = now + (provider.patience(operation) if provider else operation.deadline)
+        early = self.early(provider_name)
         return Submission(
             id=ident or self.new_id("sub"),
             provider=provider_name,
@@ -56,8 +61,13 @@ class Intake:
             stage=Stage.ACCEPTED,
             created_at=now,
             deadline_at=deadline,
-            ask_at=min(deadline, now + self.ask_from) if self.ask_from else deadline,
+            ask_at=min(deadline, now + early) if early else deadline,
         )
+
+    def early(self, provider_name: str) -> timedelta | None:
+        """How long after its submission a song is first asked about, where no callback can tell of it."""
+        provider = self.providers.get(provider_name)
+        return self.ask_from or (_ASK_FROM if provider and not provider.callbacks else None)
 
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""
@@ -94,6 +104,19 @@ class Intake:
             submission, lambda current, known: too_large(current, reason, moment, duplicate=known), note
         )
 
+    async def reread(self, kept: KeptCallback, *, dry_run: bool = False) -> bool:
+        """A callback that no parser understood, once more; whether one does now. Raises StoreUnavailable."""
+        callback = kept.callback
+        submission = await self.store.submission(kept.submission_id)
+        if submission is None:
+            return False
+        heard = await asyncio.to_thread(self._hear, submission, callback.headers, callback.body)
+        if heard.report is None or _contradicts(heard.report, submission):
+            return False
+        if not dry_run:
+            await self.store.reread(kept, lambda current, _: self._decide(current, heard, duplicate=False))
+        return True
+
     async def answer(self, submission: Submission, reply: Reply | None, ask_again: timedelta | None) -> None:
         """The answer to a status call, None where there was none; `ask_again` is the delay until the next, if any."""
         operation = self._operation(submission)
@@ -116,8 +139,9 @@ class Intake:
             return _Heard(reason=f"no provider named {submission.provider!r} is configured for its submission")
         operation, trust = provider.operation(submission.operation), Trust.TOKEN
         try:
-            trust = provider.verify(headers, body)
-            return _Heard(operation, provider.parse_callback(operation, headers, body), trust=trust)
+            verified = provider.verify(headers, body, self.store.now())
+            report = provider.parse_callback(operation, headers, body)
+            return _Heard(operation, report, trust=verified or trust, doubt=_doubt(provider, verified, report))
         except Unrecognised as error:
             return _Heard(operation, reason=str(error), trust=trust)
         except Exception:  # a parser's failure must not change the answer to the provider
@@ -128,6 +152,8 @@ class Intake:
         moment = self._moment(heard.operation, Via.CALLBACK, heard.trust)
         if heard.report is None:
             return unrecognised(current, heard.reason, moment, duplicate=duplicate)
+        if heard.doubt and not current.simulated:
+            return doubted(current, heard.doubt, moment)
         return reported(current, heard.report, moment, duplicate=duplicate)
 
     def _parse_status(self, submission: Submission, operation: Operation | None, reply: Reply | None) -> Report | None:
@@ -178,3 +204,17 @@ class Intake:
 
     def _callback(self, via: Via, headers: Mapping[str, str], body: bytes) -> Callback:
         return Callback(id=self.new_id("cb"), via=via, headers=dict(headers), body=body, received_at=self.store.now())
+
+
+def _doubt(provider: Provider, verified: Trust | None, report: Report) -> str:
+    """Why a callback must wait for a status call that agrees; empty where it need not."""
+    if verified is None:
+        return "its signature is missing, wrong or stale"
+    if provider.confirm and report.stage in {Stage.COMPLETE, Stage.FAILED}:
+        return "every end is confirmed"
+    return ""
+
+
+def _contradicts(report: Report, submission: Submission) -> bool:
+    """Whether it names another task than its submission's."""
+    return bool(report.task_id and submission.task_id and report.task_id != submission.task_id)

@@ -5,6 +5,9 @@ from dataclasses import fields, replace
 
 from receiver.events import File, Result
 
+# The main file of what has no main file: stems come as different sets.
+ANY_FILE = "*"
+
 # Enough to survive a few refreshes of a link; the oldest addresses fall off.
 _MOST_ALTERNATES = 6
 _PLAIN_FIELDS = tuple(field.name for field in fields(Result) if field.name not in {"id", "files"})
@@ -25,7 +28,8 @@ def merge(old: tuple[Result, ...], new: tuple[Result, ...]) -> tuple[Result, ...
 
 
 def has_main(result: Result, role: str) -> bool:
-    return result.file(role) is not None
+    """Whether it has the file of this role, or any at all where the role is `ANY_FILE`."""
+    return bool(result.files) if role == ANY_FILE else result.file(role) is not None
 
 
 def new_files(before: tuple[Result, ...], after: tuple[Result, ...]) -> bool:

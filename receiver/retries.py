@@ -9,6 +9,7 @@ ASK_FOR = timedelta(hours=24)
 _SPREAD = 0.2
 _PROBES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))
 _ASKS = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 300, 600))
+_QUICKEST, _CALMEST = timedelta(seconds=10), timedelta(minutes=2)
 _SLOW_ASK = timedelta(minutes=15)
 
 
@@ -29,6 +30,13 @@ def next_delay(
 def probe_delay(probes: int) -> timedelta:
     """How long a paused handler waits for its next probe, after so many: 1, 2, 5, 10, then every 15 minutes."""
     return _PROBES[min(max(probes, 0), len(_PROBES) - 1)]
+
+
+def pace(age: timedelta) -> timedelta:
+    """How long until the next look at a submission that no callback can tell of, by its age: a quarter of it, between
+    10 seconds and 2 minutes.
+    """
+    return min(max(age / 4, _QUICKEST), _CALMEST)
 
 
 def ask_delay(asks: int, waited: timedelta, jitter: float) -> timedelta | None:

@@ -60,7 +60,7 @@ class Moment:
 
 
 def replied(submission: Submission, verdict: Report, moment: Moment) -> Change:
-    """The provider's reply to the submission itself: accepted, rejected or unknown.
+    """The provider's reply to the submission itself: accepted, rejected or unknown; complete where it made it at once.
 
     A callback may have come before it: then only the task id is new. What was given up meanwhile comes back.
     """
@@ -70,6 +70,10 @@ def replied(submission: Submission, verdict: Report, moment: Moment) -> Change:
     )
     if submission.held or not waited or verdict.stage is None:
         return Change(submission=_move(submission, moment, task_id=task_id), remark="after the callback")
+    if verdict.stage is Stage.COMPLETE:
+        made = replace(submission, task_id=task_id, results=verdict.results)
+        # Nothing is missing in what came at once, whatever it is.
+        return _complete(made, replace(moment, main_role=None))
     moved = _move(submission, moment, task_id=task_id, stage=verdict.stage, error=verdict.error)
     level = Level.INFO if verdict.stage is Stage.ACCEPTED else Level.PROBLEM
     told = own_event(moved, f"submission.{verdict.stage}", moment, level=level, error=verdict.error)
@@ -92,6 +96,19 @@ def reported(submission: Submission, report: Report, moment: Moment, *, duplicat
             return _on_failed(submission, report, moment)
         case _:
             return _on_pending(submission, report, moment)
+
+
+def asked_at_once(change: Change, moment: Moment) -> Change:
+    """The same, with a status call now: what it waits for may have come long ago."""
+    submission = change.submission
+    due = submission.stage is Stage.ACCEPTED and _can_be_asked(submission)
+    return replace(change, submission=replace(submission, ask_at=moment.now)) if due else change
+
+
+def doubted(submission: Submission, reason: str, moment: Moment) -> Change:
+    """A callback that is kept and believed only when a status call agrees, which is asked for at once."""
+    asked = replace(submission, ask_at=moment.now) if _can_be_asked(submission) else submission
+    return Change(submission=asked, remark=f"held: {reason}")
 
 
 def unrecognised(submission: Submission, reason: str, moment: Moment, *, duplicate: bool = False) -> Change:
@@ -304,7 +321,9 @@ def _ask_at(submission: Submission, moment: Moment) -> datetime | None:
 
 
 def _fact(submission: Submission, stage: str, moment: Moment) -> Event:
-    return _event(submission, f"{submission.kind}.{stage}", moment, stage=str(stage), error=submission.error)
+    forward = submission.forward and not submission.simulated
+    type_ = f"{submission.kind}.{stage}"
+    return _event(submission, type_, moment, stage=str(stage), error=submission.error, forward=forward)
 
 
 def _event(submission: Submission, type_: str, moment: Moment, **fields: Any) -> Event:

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from receiver.events import Event, Failure, Level
-from receiver.store.base import DeliveryRow, Store
+from receiver.store.base import Store
+from receiver.store.records import DeliveryRow
 from receiver.turns import forever
 from receiver.units import format_size
 

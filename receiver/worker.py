@@ -11,7 +11,7 @@ from receiver.attempt import Tools, attempt
 from receiver.errors import StoreError
 from receiver.handler import Handler
 from receiver.routing import Route, plan
-from receiver.store.base import Claim, Dead, Ended, Terms
+from receiver.store.records import Claim, Dead, Ended, Terms
 from receiver.turns import forever
 
 logger = logging.getLogger(__name__)

@@ -70,6 +70,14 @@ class PauseBody(Body):
     reason: Text | None = None
 
 
+class RegistrationBody(Body):
+    provider: Text
+    operation: Text
+    task_id: Text
+    client: Text | None = None
+    labels: dict[Text, Text] = {}
+
+
 class CallbackUrlBody(Body):
     provider: Text
     operation: Text

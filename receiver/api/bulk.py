@@ -14,7 +14,7 @@ from receiver.api.parts import Parts
 from receiver.errors import Rejection
 from receiver.events import OWN_KINDS, Event, Via
 from receiver.routing import Plan
-from receiver.store.base import Page, Query
+from receiver.store.records import Page, Query
 from receiver.web.answers import json_answer
 from receiver.web.params import read_params, read_since
 

@@ -14,7 +14,7 @@ from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event
 from receiver.handler import RECEIPT
 from receiver.shapes import event_json, json_bytes, timestamp
-from receiver.store.base import Attempt, DeliveryRow
+from receiver.store.records import Attempt, DeliveryRow
 from receiver.web.answers import json_answer, not_found
 from receiver.web.params import read_params
 

@@ -17,7 +17,7 @@ from receiver.rehearsal import Rehearsal, rehearse
 from receiver.routing import Plan
 from receiver.shapes import timestamp
 from receiver.stages import Change
-from receiver.store.base import DeliveryRow, HandlerState, Query
+from receiver.store.records import DeliveryRow, HandlerState, Query
 from receiver.web.answers import json_answer, not_found
 from receiver.web.params import read_params
 

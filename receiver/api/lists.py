@@ -10,7 +10,7 @@ from starlette.requests import Request
 from receiver.api.bodies import storable
 from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event, Level, Stage
-from receiver.store.base import Page, Query
+from receiver.store.records import Page, Query
 from receiver.web.answers import not_found
 from receiver.web.params import read_choice, read_labels, read_limit, read_params, read_since
 

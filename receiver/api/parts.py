@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from receiver.api.stream_hub import Hub
 from receiver.events import Event, Submission
 from receiver.handler import Handler
 from receiver.routing import Plan
 from receiver.stages import Decide
-from receiver.store.base import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
+from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
 from receiver.web.access import Access
 
 
@@ -92,6 +93,17 @@ class CallbackUrlWish:
     simulated: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A submission that was made elsewhere: the provider knows it by its task id, and was told no URL of ours."""
+
+    provider: str
+    operation: str
+    task_id: str
+    client: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class CallbackUrl:
     submission_id: str
@@ -100,11 +112,12 @@ class CallbackUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """`handlers` gives those that the configuration has now, by name. `make_callback_url` raises Rejection.
+    """`handlers` gives those that the configuration has now, by name. `make_callback_url` and `register` raise
+    Rejection; the latter says too whether the submission is new.
     `plan_for` says how the routes of now give an event to a handler, None where they don't.
 
     `new_id` makes an id from its prefix. A body may have `body_limit` bytes and take `patience` seconds; a check may
-    take `check_time` seconds.
+    take `check_time` seconds. Without a `hub` there are no streams, and nobody waits.
     """
 
     store: ApiStore
@@ -112,9 +125,11 @@ class Parts:
     new_id: Callable[[str], str]
     handlers: Callable[[], Mapping[str, Handler]]
     make_callback_url: Callable[[CallbackUrlWish], Awaitable[CallbackUrl]]
+    register: Callable[[Registration], Awaitable[tuple[Submission, bool]]]
     plan_for: Callable[[Event, str], Plan | None]
     alive: Sequence[Check] = ()
     ready: Sequence[Check] = ()
+    hub: Hub | None = None
     body_limit: int = 1024 * 1024
     patience: float = 30.0
     check_time: float = 5.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -10,10 +11,11 @@ from starlette.routing import Route
 
 from receiver.api.bodies import CallbackUrlBody, read
 from receiver.api.lists import listed, listed_events, read_query, storable_id
-from receiver.api.parts import CallbackUrlWish, Parts
+from receiver.api.parts import ApiStore, CallbackUrlWish, Parts
+from receiver.api.stream_waits import read_wait, until_final
 from receiver.events import Event, Submission
 from receiver.shapes import submission_json, timestamp
-from receiver.store.base import Query
+from receiver.store.records import Query
 from receiver.web.access import Identity
 from receiver.web.answers import json_answer, not_found
 from receiver.web.params import read_params
@@ -44,10 +46,16 @@ class Submissions:
         return json_answer({"data": [submission_json(submission) for submission in page.data], "next": page.next})
 
     async def show(self, request: Request) -> Response:
-        """By our id or by the provider's task id; of several the newest that the caller may see."""
+        """By our id or by the provider's task id; of several the newest that the caller may see.
+
+        With `wait`, when it is final or so many seconds are over.
+        """
         identity = await self._parts.access.identify(request)
-        provider = read_params(request.query_params, {"provider"}).get("provider")
-        submission = await self._find(storable_id(request.path_params["ident"]), provider, identity)
+        params = read_params(request.query_params, {"provider", "wait"})
+        at_most, ident = read_wait(params.get("wait")), storable_id(request.path_params["ident"])
+        submission = await find_submission(self._parts.store, ident, params.get("provider"), identity)
+        if at_most and not submission.stage.is_final:
+            submission = await self._later(submission, at_most, request)
         return json_answer(submission_json(submission) | await self._around(submission))
 
     async def make_callback_url(self, request: Request) -> Response:
@@ -57,14 +65,14 @@ class Submissions:
         made = await self._parts.make_callback_url(CallbackUrlWish(**body.model_dump()))
         return json_answer({"submission_id": made.submission_id, "url": made.url}, 201)
 
-    async def _find(self, ident: str, provider: str | None, identity: Identity) -> Submission:
-        store = self._parts.store
-        by_id = await store.submission(ident)
-        candidates = [by_id] if by_id else await store.by_task(ident, provider)
-        for submission in candidates:
-            if identity.sees(submission.client) and provider in (None, submission.provider):
-                return submission
-        raise not_found()
+    async def _later(self, submission: Submission, at_most: timedelta, request: Request) -> Submission:
+        async def look() -> Submission | None:
+            return await self._parts.store.submission(submission.id)
+
+        # Over a bare database nobody tells what happens: what it is now is the answer.
+        if self._parts.hub:
+            await until_final(self._parts.hub, submission.id, look, at_most, request.receive)
+        return await look() or submission
 
     async def _around(self, submission: Submission) -> dict[str, Any]:
         query = Query(submission_id=submission.id, limit=_MOST)
@@ -77,6 +85,16 @@ class Submissions:
                 for row in deliveries.data
             ],
         }
+
+
+async def find_submission(store: ApiStore, ident: str, provider: str | None, identity: Identity) -> Submission:
+    """The newest that the caller may see. Raises Rejection: 404."""
+    by_id = await store.submission(ident)
+    candidates = [by_id] if by_id else await store.by_task(ident, provider)
+    for submission in candidates:
+        if identity.sees(submission.client) and provider in (None, submission.provider):
+            return submission
+    raise not_found()
 
 
 def _short(event: Event) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _HeadTooLarge
         self._loose = 0
         self._drop_deadline()
+        # For answers without an end: a reader that takes nothing would keep its connection open for ever.
+        self.scope["extensions"] = {"receiver.abort": {"abort": self.transport.abort}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -14,21 +14,24 @@ from starlette.routing import BaseRoute, Route
 
 from receiver import api, routing
 from receiver.api.parts import Parts
+from receiver.api.stream_hub import Hub
 from receiver.app.checks import Checks
 from receiver.app.loops import Loops
 from receiver.app.urls import UrlMaker, Urls
 from receiver.attempt import Tools
 from receiver.callbacks import Callbacks
 from receiver.events import Event, new_id, utc_now
-from receiver.files import Archive, FileLinks
+from receiver.files import Archive, FileLinks, Presign, RemoteArchive
+from receiver.forwarding import ClientCallbacks
 from receiver.handler import Handler
 from receiver.intake import Intake
 from receiver.outbound import Http, Media, redact
 from receiver.reconciler import Reconciler
+from receiver.routing import CLIENT
 from receiver.settings import Settings
 from receiver.store import open_store, sqlite_path
 from receiver.store.base import Store
-from receiver.submissions import Gateway
+from receiver.submissions import Gateway, Policy, Sender, Uploads
 from receiver.tokens import Signer, hash_password, matches_password, redact_tokens
 from receiver.watch import Watch
 from receiver.web.access import Access, AdminDoor
@@ -92,12 +95,14 @@ async def _assemble(settings: Settings, store: Store, local_url: str) -> Service
     builder = _Builder(
         settings, store, Urls(signer=signer, public_url=settings.public_url, local_url=local_url), access
     )
-    gateway = builder.gateway()
-    loops = Loops([gateway, builder.worker(), builder.reconciler(), builder.watch()])
+    sender = builder.sender()
+    gateway = builder.gateway(sender)
+    hub = Hub(store)
+    loops = Loops([sender, builder.worker(), builder.reconciler(), builder.watch(), hub])
     routes: list[BaseRoute] = [
         Callbacks(signer, builder.intake, settings.limits.callback_body).route(),
-        FileLinks(signer, store, _archives(settings.handlers), {}).route(),
-        *api.routes(builder.api(loops)),
+        FileLinks(signer, store, _archives(settings.handlers), _elsewhere(settings.handlers)).route(),
+        *api.routes(builder.api(loops, hub)),
         Route("/{provider}/{path:path}", gateway.serve, methods=_METHODS),
     ]
     app = Starlette(routes=routes, middleware=middleware(redactor(settings)), exception_handlers=EXCEPTION_HANDLERS)
@@ -135,7 +140,7 @@ class _Builder:
             free_disk=self._settings.limits.free_disk,
         )
         owner = f"{socket.gethostname()}-{os.getpid()}"
-        return Worker(owner=owner, handlers=self._settings.handlers, routes=self._settings.routes, tools=tools)
+        return Worker(owner=owner, handlers=with_client(self._settings), routes=self._settings.routes, tools=tools)
 
     def reconciler(self) -> Reconciler:
         return Reconciler(
@@ -144,6 +149,7 @@ class _Builder:
             http=self.http,
             providers=self._settings.providers,
             jitter=random.random,
+            public=self._settings.public_url is not None,
         )
 
     def watch(self) -> Watch:
@@ -152,44 +158,60 @@ class _Builder:
         return Watch(
             store=self._store,
             new_id=fresh_id,
-            archives=archives.keys(),
+            archives=[*archives, *_elsewhere(self._settings.handlers)],
             folders=sorted(folders),
             free_disk=self._settings.limits.free_disk,
         )
 
-    def gateway(self) -> Gateway:
+    def sender(self) -> Sender:
+        return Sender(store=self._store, intake=self.intake, http=self.http, providers=self._settings.providers)
+
+    def gateway(self, sender: Sender) -> Gateway:
+        settings = self._settings
         return Gateway(
             store=self._store,
             intake=self.intake,
-            http=self.http,
             access=self._access,
-            providers=self._settings.providers,
-            default=self._settings.default_provider,
+            sender=sender,
+            uploads=Uploads(self.http, settings.providers, settings.limits.upload),
+            providers=settings.providers,
+            default=settings.default_provider,
             callback_url=self._urls.callback,
-            client_labels={name: client.labels for name, client in self._settings.clients.items()},
-            body_limit=self._settings.limits.submission_body,
+            clients={
+                name: Policy(labels=client.labels, forward=client.forward_callbacks)
+                for name, client in settings.clients.items()
+            },
+            body_limit=settings.limits.submission_body,
         )
 
-    def api(self, loops: Loops) -> Parts:
+    def api(self, loops: Loops, hub: Hub) -> Parts:
         checks = Checks(
             store=self._store,
             loops=loops,
-            handlers=self._settings.handlers.keys(),
+            handlers=with_client(self._settings).keys(),
             clients=self._settings.clients.keys(),
             public=self._settings.public_url is not None,
             folder=sqlite_path(self._settings.database).parent,
             free_disk=self._settings.limits.free_disk,
         )
+        maker = url_maker(self._settings, self._store, self._urls, self.intake)
         return Parts(
             store=self._store,
             access=self._access,
             new_id=fresh_id,
-            handlers=self._settings.handlers.keys,
-            make_callback_url=url_maker(self._settings, self._store, self._urls, self.intake).make,
+            handlers=lambda: self._settings.handlers,
+            make_callback_url=maker.make,
+            register=maker.register,
             plan_for=planner(self._settings.routes),
             alive=checks.alive(),
             ready=checks.ready(),
+            hub=hub,
         )
+
+
+def with_client(settings: Settings) -> dict[str, Handler]:
+    """The configured handlers, and the reserved one that serves the clients' own callbacks."""
+    return {**settings.handlers, CLIENT: ClientCallbacks.for_providers(settings.providers)}
 
 
 def url_maker(settings: Settings, store: Store, urls: Urls, intake: Intake) -> UrlMaker:
@@ -226,6 +248,10 @@ async def _access(settings: Settings, store: Store) -> tuple[Access, tuple[str, 
 
 def _archives(handlers: Mapping[str, Handler]) -> dict[str, Archive]:
     return {name: handler for name, handler in handlers.items() if isinstance(handler, Archive)}
+
+
+def _elsewhere(handlers: Mapping[str, Handler]) -> dict[str, Presign]:
+    return {name: handler.presign for name, handler in handlers.items() if isinstance(handler, RemoteArchive)}
 
 
 def redactor(settings: Settings) -> Callable[[str], str]:

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from receiver.api.parts import CallbackUrl, CallbackUrlWish
+from receiver.api.parts import CallbackUrl, CallbackUrlWish, Registration
 from receiver.errors import Rejection
 from receiver.events import Submission
 from receiver.intake import Intake
-from receiver.providers.base import Provider
+from receiver.providers.base import Operation, Provider
 from receiver.store.base import Store
 from receiver.tokens import Scope, Signer
 
@@ -33,7 +33,7 @@ class Urls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlMaker:
-    """Makes callback URLs for submissions that don't go through the gateway."""
+    """Makes room for submissions that don't go through the gateway: a callback URL, or a watch on their task."""
 
     urls: Urls
     store: Store
@@ -43,17 +43,10 @@ class UrlMaker:
 
     async def make(self, wish: CallbackUrlWish) -> CallbackUrl:
         """Stores a submission and answers its URL. Raises Rejection where a name is unknown, or no URL is public."""
-        provider = self.providers.get(wish.provider)
-        if provider is None:
-            raise _unknown("provider", wish.provider, self.providers)
-        names = [row.name for row in provider.operations]
-        if wish.operation not in (*names, "other"):
-            raise _unknown("operation", wish.operation, names)
-        if wish.client is not None and wish.client not in self.clients:
-            raise _unknown("client", wish.client, self.clients)
+        operation = self._operation(wish)
         if self.urls.public_url is None and not wish.simulated:
             raise Rejection(422, "No public_url", "Set public_url: without it a callback URL would lead nowhere.")
-        expected = self.intake.expect(wish.provider, provider.operation(wish.operation))
+        expected = self.intake.expect(wish.provider, operation)
         submission = replace(
             expected,
             client=wish.client,
@@ -66,6 +59,37 @@ class UrlMaker:
         )
         await self.store.add(submission)
         return CallbackUrl(submission.id, self.urls.callback(submission))
+
+    async def register(self, wish: Registration) -> tuple[Submission, bool]:
+        """Stores a submission that was made elsewhere, or finds it; whether it is new. Raises Rejection.
+
+        Nobody knows how long ago it was made, and no callback will come: it is asked about at once.
+        """
+        operation = self._operation(wish)
+        known = [one for one in await self.store.by_task(wish.task_id, wish.provider) if one.client == wish.client]
+        if known:
+            return known[0], False
+        expected = self.intake.expect(wish.provider, operation)
+        submission = replace(
+            expected,
+            client=wish.client,
+            labels=wish.labels,
+            task_id=wish.task_id,
+            ask_at=expected.created_at if operation.record else None,
+        )
+        return await self.store.add(submission), True
+
+    def _operation(self, wish: CallbackUrlWish | Registration) -> Operation:
+        """Raises Rejection where a name is unknown."""
+        provider = self.providers.get(wish.provider)
+        if provider is None:
+            raise _unknown("provider", wish.provider, self.providers)
+        names = [row.name for row in provider.operations]
+        if wish.operation not in (*names, "other"):
+            raise _unknown("operation", wish.operation, names)
+        if wish.client is not None and wish.client not in self.clients:
+            raise _unknown("client", wish.client, self.clients)
+        return provider.operation(wish.operation)
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> Rejection:

@@ -8,8 +8,10 @@ import typer
 from receiver.cli import (
     callback_urls,
     demo,
+    listening,
     lists,
     redelivering,
+    rereading,
     route_test,
     serving,
     simulating,
@@ -49,6 +51,7 @@ app.command()(serving.check)
 app.command()(demo.demo)
 app.command()(submitting.submit)
 app.command()(simulating.simulate)
+app.command()(listening.listen)
 app.command("callback-url")(callback_urls.callback_url)
 app.command()(lists.submissions)
 app.command()(lists.events)
@@ -56,5 +59,7 @@ app.command()(lists.deliveries)
 app.command()(redelivering.redeliver)
 app.command()(redelivering.replay)
 app.command("route-test")(route_test.route_test)
+app.command()(rereading.reparse)
+app.command()(rereading.drift)
 app.command()(trying.preview)
 app.command("test-handler")(trying.try_handler)

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 # Nothing tells when an event has been routed: after so many quick looks without work no more is expected.
 _CALM, _QUICK_S = 3, 0.3
+_OVER = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,17 @@ def _token(settings: Settings) -> str:
     return next((token.get_secret_value() for token in known), "")
 
 
-async def until_final(source: Source, ident: str, tell: Callable[[Json], None], pause: float) -> Json:
-    """Looks every `pause` seconds until the submission is final."""
+async def until_final(
+    source: Source, ident: str, tell: Callable[[Json], None], changes: AsyncIterator[object], pause: float
+) -> Json:
+    """Looks whenever something changes until the submission is final; every `pause` seconds once `changes` end."""
     while True:
         view: Json = await source.get(f"/v1/submissions/{ident}")
         tell(view)
         if songs.is_final(view):
             return view
-        await asyncio.sleep(pause)
+        if await anext(changes, _OVER) is _OVER:
+            await asyncio.sleep(pause)
 
 
 async def until_calm(look: Callable[[], Awaitable[T]], busy: Callable[[T], object], pause: float) -> T:

@@ -1,8 +1,8 @@
 """What `submit` shows after the request: how far the song is, what came of it, and who gets it only later."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from rich.markup import escape
@@ -28,11 +28,15 @@ _SHOWN = 24
 
 @dataclass
 class Following:
-    """One submission, watched for `seconds` at most. `quiet` prints no results: the caller does."""
+    """One submission, watched for `seconds` at most. `changes` begins to tell when something happens to it.
+
+    `quiet` prints no results: the caller does.
+    """
 
     source: Source
     ident: str
     seconds: float
+    changes: Callable[[], AsyncGenerator[object]]
     quiet: bool = False
     _over: float = field(init=False)
 
@@ -61,8 +65,8 @@ class Following:
         later = f"Look later with `receiver submissions {self.ident}`."
         try:
             with _teller() as tell:
-                async with asyncio.timeout_at(self._over):
-                    return await until_final(self.source, self.ident, tell, _LOOK_S)
+                async with asyncio.timeout_at(self._over), aclosing(self.changes()) as changes:
+                    return await until_final(self.source, self.ident, tell, changes, _LOOK_S)
         except TimeoutError:
             raise ReceiverError(f"The time is over, the song goes on. {later}") from None
         except asyncio.CancelledError:

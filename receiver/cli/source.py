@@ -14,14 +14,15 @@ from urllib.parse import urlencode
 from starlette.applications import Starlette
 
 from receiver import api
-from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts
+from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts, Registration
 from receiver.app import fresh_id, open_database, url_maker
 from receiver.app.service import open_signer, planner
-from receiver.app.urls import Urls
+from receiver.app.urls import UrlMaker, Urls
 from receiver.cli.context import DEFAULT_PORT, environment_port, settings_from, usage
 from receiver.cli.interrupts import finished
 from receiver.cli.within import ask
 from receiver.errors import NotSent, Outcome, ReceiverError
+from receiver.events import Submission
 from receiver.intake import Intake
 from receiver.outbound import Answer, Http
 from receiver.settings import Settings
@@ -164,12 +165,18 @@ async def database_source(settings: Settings, *, new: bool = False) -> AsyncIter
 
 
 def _application(settings: Settings, store: Store, password: str) -> Starlette:
-    async def make_callback_url(wish: CallbackUrlWish) -> CallbackUrl:
+    async def maker() -> UrlMaker:
         signer = await open_signer(settings, store)
         urls = Urls(signer=signer, public_url=settings.public_url, local_url=nearby(os.environ))
         limit = settings.limits.callback_body
         intake = Intake(store=store, providers=settings.providers, new_id=fresh_id, callback_limit=limit)
-        return await url_maker(settings, store, urls, intake).make(wish)
+        return url_maker(settings, store, urls, intake)
+
+    async def make_callback_url(wish: CallbackUrlWish) -> CallbackUrl:
+        return await (await maker()).make(wish)
+
+    async def register(wish: Registration) -> tuple[Submission, bool]:
+        return await (await maker()).register(wish)
 
     parts = Parts(
         store=store,
@@ -177,6 +184,7 @@ def _application(settings: Settings, store: Store, password: str) -> Starlette:
         new_id=fresh_id,
         handlers=lambda: settings.handlers,
         make_callback_url=make_callback_url,
+        register=register,
         plan_for=planner(settings.routes),
     )
     return Starlette(routes=api.routes(parts), exception_handlers=EXCEPTION_HANDLERS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from receiver.cli.following import Following
 from receiver.cli.lists import print_json
 from receiver.cli.options import read_labels, taking
 from receiver.cli.source import problem_of
+from receiver.client import AsyncReceiver
 from receiver.errors import ReceiverError
 from receiver.outbound import Http
 from receiver.providers import provider_class
@@ -118,8 +120,10 @@ async def _submit(wanted: SubmitOptions, body: bytes, seconds: float) -> None:
         if wanted.no_wait:
             out.print(ident)
             return
-        following = Following(desk.source, ident, seconds, quiet=wanted.json)
-        view, well = await following.to_its_end()
+        async with AsyncReceiver(desk.there.url, desk.there.token) as calls:
+            changes = partial(calls.events, submission=ident)
+            following = Following(desk.source, ident, seconds, changes, quiet=wanted.json)
+            view, well = await following.to_its_end()
     if wanted.json:
         print_json(view)
     if not well:

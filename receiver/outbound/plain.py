@@ -3,7 +3,9 @@
 import asyncio
 import json as json_text
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +19,15 @@ from receiver.outbound.network import Plain, Transport
 _KEPT_OPEN = 100
 # Far above any sensible concurrency: a target that hangs must not use up the connections of the others.
 _MOST_OPEN = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """An answer that is on its way: header names in lower case, the body in chunks as they come."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
 
 
 class _Body(httpx.AsyncByteStream):
@@ -75,8 +86,7 @@ class Http:
 
         `timeout` holds for the whole exchange, body included. What a `content` iterator raises comes through.
         """
-        fields = {"user-agent": self._user_agent, "accept": "*/*", "accept-encoding": "gzip, deflate"}
-        fields.update((name.lower(), value) for name, value in (headers or {}).items())
+        fields = self._fields(headers, "gzip, deflate")
         if json is not None:
             content = json_text.dumps(json).encode()
             fields.setdefault("content-type", "application/json")
@@ -88,6 +98,30 @@ class Http:
         elif content is None and method.upper() in {"POST", "PUT", "PATCH"}:
             fields["content-length"] = "0"
         return await self._exchange(self._build(method, url, fields, body), body, timeout)
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, *, headers: Mapping[str, str] | None = None, silence: timedelta = timedelta(seconds=30)
+    ) -> AsyncIterator[Flow]:
+        """A GET whose body has no end in sight, read within the context. Raises NotSent or Unreachable, reading too.
+
+        `silence` is how long the other side may say nothing, before its answer and within it. No limit holds.
+        """
+        body = _Body(b"")
+        request = self._build("GET", url, self._fields(headers, "identity"), body)
+        request.extensions["timeout"] = {**self._timeouts, "read": silence.total_seconds()}
+        host = request.url.host
+        try:
+            response = await self._transport.handle_async_request(request)
+        except httpx.HTTPError as error:
+            raise read_fault(host, error, sent=body.started) from None
+        async with aclosing(response), aclosing(_chunks(host, response)) as chunks:
+            yield Flow(status=response.status_code, headers=dict(response.headers.items()), chunks=chunks)
+
+    def _fields(self, headers: Mapping[str, str] | None, encoding: str) -> dict[str, str]:
+        fields = {"user-agent": self._user_agent, "accept": "*/*", "accept-encoding": encoding}
+        fields.update((name.lower(), value) for name, value in (headers or {}).items())
+        return fields
 
     def _build(self, method: str, url: str, fields: dict[str, str], body: _Body) -> httpx.Request:
         try:
@@ -137,3 +171,11 @@ class Http:
 
     async def close(self) -> None:
         await self._transport.aclose()
+
+
+async def _chunks(host: str, response: httpx.Response) -> AsyncGenerator[bytes]:
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.HTTPError as error:
+        raise read_fault(host, error, sent=True) from None

@@ -8,6 +8,9 @@ from receiver.units import suggestion
 
 TYPES = {
     "sunoapi": "receiver.providers.sunoapi:SunoApi",
+    "kie": "receiver.providers.kie:Kie",
+    "cqt": "receiver.providers.cqt:Cqt",
+    "generic": "receiver.providers.generic:Generic",
 }
 
 

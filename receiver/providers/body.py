@@ -1,6 +1,7 @@
 """JSON as providers really send it: bytes in, plain values out. Everything that reads a provider's body starts here."""
 
 import json
+import math
 import re
 from typing import Any
 
@@ -88,15 +89,21 @@ def whole(value: Any) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _CODE_DIGITS else None
 
 
-def seconds(value: Any) -> float | None:
-    """A length of time that makes sense, from a number or its text; None for zero, NaN and everything else."""
+def real(value: Any) -> float | None:
+    """A finite number, from a number or its text; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if 0 < number < float("inf") else None
+    return number if math.isfinite(number) else None
+
+
+def seconds(value: Any) -> float | None:
+    """A length of time that makes sense, from a number or its text; None for zero, NaN and everything else."""
+    number = real(value)
+    return number if number is not None and number > 0 else None
 
 
 def address(value: Any) -> str | None:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from receiver.events import File, Result, Stage
 from receiver.providers.body import address, seconds, text
+from receiver.providers.reading import WORDS, Reading, first_list, one_file, stage_of, word_of
 
 # Role of a file, and the names its addresses go by, best first.
 _ADDRESSES = {
@@ -16,54 +16,36 @@ _ADDRESSES = {
 }
 # This host serves the song while it is made: endless, without a length, gone soon after. Never an archive's copy.
 _STREAMING_HOST = re.compile(r"https?://audiopipe\.", re.IGNORECASE)
-_UNDELIVERED = "callback_exception"
-_STAGES = {
-    "text": Stage.TEXT,
-    "text_success": Stage.TEXT,
-    "first": Stage.FIRST,
-    "first_success": Stage.FIRST,
-    "complete": Stage.COMPLETE,
-    "success": Stage.COMPLETE,
-    "error": Stage.FAILED,
-    "fail": Stage.FAILED,
-    "failed": Stage.FAILED,
-    "create_task_failed": Stage.FAILED,
-    "generate_audio_failed": Stage.FAILED,
-    "sensitive_word_error": Stage.FAILED,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What the `data` of an answer says. `word` is the provider's own for the stage."""
-
-    stage: Stage | None
-    word: str | None = None
-    results: tuple[Result, ...] = ()
 
 
 def read_music(data: Mapping[str, Any]) -> Reading:
     """Unknown words leave the stage open; whatever can't be read is left out."""
-    results = tuple(_track(item, position) for position, item in enumerate(_items(data), 1) if isinstance(item, dict))
-    word = text(data.get("callbackType")) or text(data.get("status"))
-    return Reading(stage=_stage(word, results), word=word, results=results)
+    results = tuple(_track(item, place) for place, item in enumerate(song_items(data), 1) if isinstance(item, dict))
+    word = word_of(data)
+    whole = all(result.file("audio") for result in results)
+    return Reading(stage=stage_of(word, WORDS, results, whole=whole), word=word, results=results)
 
 
-def _stage(word: str | None, results: tuple[Result, ...]) -> Stage | None:
-    known = word.lower() if word else ""
-    if known != _UNDELIVERED:
-        return _STAGES.get(known)
-    # The provider could not deliver a callback, of any stage: the song may be there, or still in the making.
-    if not results:
-        return Stage.FAILED
-    return Stage.COMPLETE if all(result.file("audio") for result in results) else None
+def read_recovery(data: Mapping[str, Any]) -> Reading:
+    """A list without a word for the whole: https://docs.sunoapi.org/suno-api/suno-recovery-callbacks
+
+    Tracks that failed for good are left out beside others that did not: nothing more will come of them.
+    """
+    items = {place: item for place, item in enumerate(song_items(data), 1) if isinstance(item, dict)}
+    failed = [item for item in items.values() if WORDS.get((word_of(item) or "").lower()) is Stage.FAILED]
+    results = tuple(_track(item, place) for place, item in items.items() if item not in failed)
+    if failed and not results:
+        return Reading(stage=Stage.FAILED, word="failed", detail=text(failed[0].get("error")))
+    word = word_of(data)
+    stage = stage_of(word, WORDS, results, whole=True) if word else None
+    return Reading(stage=stage or (Stage.COMPLETE if results else None), word=word, results=results)
 
 
-def _items(data: Mapping[str, Any]) -> list[Any]:
+def song_items(data: Mapping[str, Any]) -> list[Any]:
+    """The tracks, wherever an answer has them."""
     response = data.get("response")
     held = response if isinstance(response, dict) else {}
-    listed = (data.get("data"), held.get("sunoData"), held.get("data"))
-    return next((value for value in listed if isinstance(value, list)), [])
+    return first_list(data, "data") or first_list(held, "sunoData", "data")
 
 
 def _track(item: dict[str, Any], position: int) -> Result:
@@ -88,9 +70,4 @@ def _files(item: dict[str, Any]) -> tuple[File, ...]:
     if streams:
         found["audio"] = [url for url in found["audio"] if url not in streams]
         found["stream"] += streams
-    return tuple(_file(role, urls) for role, urls in found.items() if urls)
-
-
-def _file(role: str, urls: list[str]) -> File:
-    url, *others = dict.fromkeys(urls)
-    return File(role, url, tuple(others))
+    return tuple(file for role, urls in found.items() for file in one_file(role, urls))

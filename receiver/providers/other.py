@@ -5,11 +5,9 @@ from typing import Any
 
 from receiver.events import File, Result, Stage
 from receiver.providers.body import address, text
-from receiver.providers.music import Reading, read_music
+from receiver.providers.music import read_music
+from receiver.providers.reading import Reading, is_callback
 from receiver.tokens import redact_tokens
-
-# In any spelling of the family, the misspelt one included.
-_CALLBACK_FIELDS = frozenset({"callbackurl", "calbackurl"})
 
 
 def read_other(data: Mapping[str, Any]) -> Reading:
@@ -27,15 +25,9 @@ def _only_stage(data: Mapping[str, Any], songs: Reading) -> Stage | None:
 
 
 def _lump(data: Mapping[str, Any]) -> Result:
-    found = {name: address(value) for name, value in data.items() if not _is_callback(name, value)}
+    found = {name: address(value) for name, value in data.items() if not is_callback(name, value)}
     files = tuple(File(_role(name), url) for name, url in found.items() if url)
     return Result(id="1", data={name: _redact(data[name]) for name, url in found.items() if not url}, files=files)
-
-
-def _is_callback(name: str, value: Any) -> bool:
-    """Whether this is where the provider called, which is no file: it may hold our token."""
-    url = address(value)
-    return url is not None and (name.replace("_", "").lower() in _CALLBACK_FIELDS or redact_tokens(url) != url)
 
 
 def _redact(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +38,51 @@ class _Object:
     members: list[_Member]
 
 
-def set_member(body: bytes, name: str, value: str) -> bytes:
+def set_member(body: bytes, name: str, value: Any) -> bytes:
     """The body with this member of the outermost object set, wherever it stands, else added as the last one.
 
     Raises Unrecognised where the body is no JSON object.
     """
+    return _splice(_scan(body), name, json.dumps(value))
+
+
+def set_path(body: bytes, path: Sequence[str], value: Any) -> bytes:
+    """The body with a member set that lies in objects within objects; those that are missing on the way are added.
+
+    Raises Unrecognised where the body, or what stands on the way, is no JSON object.
+    """
+    name, *rest = path
+    if not rest:
+        return set_member(body, name, value)
     found = _scan(body)
-    written = json.dumps(value)
+    member = next((member for member in reversed(found.members) if member.name == name), None)
+    inner = "{}" if member is None or member.value is None else found.text[member.start : member.end]
+    if not inner.startswith("{"):
+        raise Unrecognised(f"the body has a {name} that is no object, so that nothing can be set in it")
+    return _splice(found, name, set_path(inner.encode(), rest, value).decode())
+
+
+def get_member(body: bytes, name: str) -> Any:
+    """The value of this member of the outermost object, the last one where it is repeated; None where it is absent.
+
+    Numbers come as floats. Raises Unrecognised where the body is no JSON object.
+    """
+    return next((member.value for member in reversed(_scan(body).members) if member.name == name), None)
+
+
+def get_path(body: bytes, path: Sequence[str]) -> Any:
+    """The value of a member that lies in objects within objects; None where it is absent.
+
+    Numbers come as floats. Raises Unrecognised where the body is no JSON object.
+    """
+    name, *rest = path
+    value = get_member(body, name)
+    for part in rest:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _splice(found: _Object, name: str, written: str) -> bytes:
     spans = [(member.start, member.end) for member in found.members if member.name == name]
     if not spans:
         at = found.members[-1].end if found.members else found.inside
@@ -54,14 +93,6 @@ def set_member(body: bytes, name: str, value: str) -> bytes:
         pieces += [found.text[at:start], written]
         at = end
     return "".join([*pieces, found.text[at:]]).encode()
-
-
-def get_member(body: bytes, name: str) -> Any:
-    """The value of this member of the outermost object, the last one where it is repeated; None where it is absent.
-
-    Numbers come as floats. Raises Unrecognised where the body is no JSON object.
-    """
-    return next((member.value for member in reversed(_scan(body).members) if member.name == name), None)
 
 
 def _scan(body: bytes) -> _Object:

@@ -20,11 +20,12 @@ from receiver.errors import Outcome
 from receiver.events import utc_now
 from receiver.outbound import Http
 from receiver.simulator import media
+from receiver.simulator.made import SHAPES, instant
 from receiver.simulator.media import CutOff
 from receiver.simulator.script import Script, StageWord, adapt
-from receiver.simulator.shapes import bad_gateway, callback_body, envelope, malformed_body, status_data
+from receiver.simulator.shapes import bad_gateway, callback_body, envelope, malformed_body, status_body
 from receiver.simulator.songs import make_songs
-from receiver.simulator.tasks import OPERATIONS, Sent, Task, plan
+from receiver.simulator.tasks import INSTANT, MADE, OPERATIONS, Sent, Task, plan
 
 # What the provider's callback pages state: https://docs.sunoapi.org/suno-api/generate-music-callbacks
 _CALLBACK_TIMEOUT = timedelta(seconds=15)
@@ -33,6 +34,7 @@ _TRIES = 3
 _HANG_S = 3600.0
 _CREDITS = 10_000
 _CREDITS_PER_TASK = 12
+_SUBMITTED = {**OPERATIONS, **MADE}
 
 
 class _Refusal(Exception):
@@ -63,9 +65,13 @@ class Simulator:
     _running: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        posts = [Route(path, self._submit, methods=["POST"]) for path in OPERATIONS]
+        posts = [
+            *(Route(path, self._submit, methods=["POST"]) for path in _SUBMITTED),
+            *(Route(path, self._answer, methods=["POST"]) for path in INSTANT),
+        ]
+        records = {"/api/v1/generate/record-info", *(shape.record for shape in SHAPES.values())}
         gets = [
-            Route("/api/v1/generate/record-info", self._status),
+            *(Route(path, self._status) for path in sorted(records)),
             Route("/api/v1/generate/credit", self._credit),
             Route("/media/{task}/{name}", self._media),
             Route("/media/{task}/{fresh}/{name}", self._media),
@@ -94,7 +100,8 @@ class Simulator:
         self._check_key(request)
         wanted = await _json_object(request)
         script = self._script_for(wanted)
-        if not isinstance(wanted.get("callBackUrl"), str) or not wanted["callBackUrl"]:
+        field = _SUBMITTED[request.url.path].field
+        if not isinstance(wanted.get(field), str) or not wanted[field]:
             raise _Refusal(400, "Please enter callBackUrl.")
         if script.reply == "refuse":
             raise _Refusal(422, "The request was refused: check its parameters.")
@@ -106,11 +113,23 @@ class Simulator:
 
     async def _status(self, request: Request) -> Response:
         self._check_key(request)
-        task = self.tasks.get(request.query_params.get("taskId", ""))
+        query = request.query_params
+        # Only a recovery is asked for under the second name.
+        task = self.tasks.get(query.get("taskId") or query.get("task_id", ""))
         if task is None:
             return JSONResponse(envelope(200, "success"))
         task.refresh()
-        return JSONResponse(envelope(200, "success", status_data(task, self.base_url)))
+        return JSONResponse(status_body(task, self.base_url))
+
+    async def _answer(self, request: Request) -> Response:
+        """What is made at once, of a task that may be known here."""
+        self._check_key(request)
+        wanted = await _json_object(request)
+        if self._script_for(wanted).reply == "refuse":
+            raise _Refusal(422, "The request was refused: check its parameters.")
+        task = self.tasks.get(str(wanted.get("taskId", "")))
+        made = instant(INSTANT[request.url.path], wanted, list(task.songs) if task else [])
+        return JSONResponse(envelope(200, "success", made))
 
     async def _credit(self, request: Request) -> Response:
         """Falls with every task: a test can see that nothing was billed twice."""
@@ -138,7 +157,7 @@ class Simulator:
 
     def _make_task(self, request: Request, wanted: dict[str, Any], script: Script) -> Task:
         task_id = f"{self.entropy.getrandbits(128):032x}"
-        operation = OPERATIONS[request.url.path]
+        operation = _SUBMITTED[request.url.path]
         task = Task(
             id=task_id,
             operation=operation,
@@ -152,7 +171,8 @@ class Simulator:
         return task
 
     async def _reply(self, request: Request, task: Task) -> Response:
-        reply = JSONResponse(envelope(200, "success", {"taskId": task.id}))
+        name = "task_id" if task.operation.shape == "recovery" else "taskId"
+        reply = JSONResponse(envelope(200, "success", {name: task.id}))
         match task.script.reply:
             case "html":
                 return HTMLResponse(bad_gateway(), 502)
@@ -202,7 +222,7 @@ class Simulator:
         for attempt in range(_TRIES if task.script.retry_callbacks else 1):
             if attempt:
                 await self.sleep(task.script.retry_after)
-            status = await self._post(task.request["callBackUrl"], body)
+            status = await self._post(task.request[task.operation.field], body)
             task.callbacks.append(Sent(stage, body, status))
             task.called.set()
             if status == 200:

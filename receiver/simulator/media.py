@@ -7,14 +7,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from receiver.simulator import samples
 from receiver.simulator.shapes import bad_gateway
 from receiver.simulator.songs import Song
 from receiver.simulator.tasks import Link, Task
 
-_NAME = re.compile(r"(\d{1,3})(?:\.source)?(?:\.stream)?\.(mp3|jpeg)")
+_NAME = re.compile(r"(\d{1,3})(?:\.source|\.vocal|\.instrumental)?(?:\.stream)?\.(mp3|jpeg|wav|mp4)")
 _FRESH = re.compile(r"r([1-9]\d{0,8})")
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
-_TYPES = {"mp3": "audio/mpeg", "jpeg": "image/jpeg"}
+_TYPES = {"mp3": "audio/mpeg", "jpeg": "image/jpeg", "wav": "audio/wav", "mp4": "video/mp4"}
 
 
 class CutOff(Response):
@@ -36,6 +37,8 @@ def serve(request: Request, task: Task) -> Response:
     """The answer for one link of a task, whose download it counts."""
     link = _link(request.path_params)
     if link is None or link.fresh > task.fresh or link.number >= len(task.songs):
+        return Response(status_code=404)
+    if link.extension not in task.operation.extensions:
         return Response(status_code=404)
     if task.is_dead(link):
         return Response(status_code=task.script.dead_status)
@@ -62,9 +65,19 @@ def _answer(request: Request, song: Song, extension: str, behaviour: str) -> Res
         case "empty":
             return _whole_or_part(request, b"", extension)
         case "truncated" if request.method == "GET":
-            return CutOff(song.audio(), media_type=_TYPES[extension])
+            return CutOff(_content(song, extension), media_type=_TYPES[extension])
         case _:
-            return _whole_or_part(request, song.audio(), extension)
+            return _whole_or_part(request, _content(song, extension), extension)
+
+
+def _content(song: Song, extension: str) -> bytes:
+    match extension:
+        case "wav":
+            return samples.tone(song.seed)
+        case "mp4":
+            return samples.film(song.seed)
+        case _:
+            return song.audio()
 
 
 def _whole_or_part(request: Request, body: bytes, extension: str) -> Response:

@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+from receiver.simulator import made
 from receiver.simulator.script import StageWord
 from receiver.simulator.songs import Song, text_of
 from receiver.simulator.tasks import Task
@@ -31,6 +32,8 @@ def envelope(code: int, msg: str, data: Any = None) -> dict[str, Any]:
 
 def callback_body(task: Task, stage: StageWord, base_url: str) -> dict[str, Any]:
     """What a callback of this stage carries now: links are of the newest kind, `complete` may be half."""
+    if task.operation.shape != "music":
+        return made.callback(task, _place(task, base_url))
     if stage == "failed":
         return _failure(task)
     clips = [] if stage == "text" and not task.script.text_clips else _clips(task, stage, base_url)
@@ -45,7 +48,14 @@ def malformed_body(body: dict[str, Any], shape: str) -> str:
     return text[: len(text) // 2]
 
 
-def status_data(task: Task, base_url: str) -> dict[str, Any]:
+def status_body(task: Task, base_url: str) -> dict[str, Any]:
+    """What the status call tells of a task of any kind."""
+    if task.operation.shape != "music":
+        return made.record(task, _place(task, base_url))
+    return envelope(200, "success", _record(task, base_url))
+
+
+def _record(task: Task, base_url: str) -> dict[str, Any]:
     """The record of a music task, in camel case; `param` is JSON text of the request and names its callback URL."""
     failed = task.stage == "failed"
     clips = [] if failed else [_camel_case(clip) for clip in _clips(task, task.stage, base_url)]
@@ -91,7 +101,7 @@ def _clips(task: Task, stage: StageWord | None, base_url: str) -> list[dict[str,
 
 def _clip(task: Task, song: Song, base_url: str, *, finished: bool) -> dict[str, Any]:
     """One track. An unfinished one streams, has an empty `audio_url` and no duration, as captures show."""
-    place = f"{base_url.rstrip('/')}/media/{task.id}/" + (f"r{task.fresh}/" if task.fresh else "") + str(song.number)
+    place = f"{_place(task, base_url)}{song.number}"
     clip: dict[str, Any] = {
         "id": song.id,
         "audio_url": f"{place}.mp3" if finished else "",
@@ -108,6 +118,11 @@ def _clip(task: Task, song: Song, base_url: str, *, finished: bool) -> dict[str,
         "duration": song.duration,
     }
     return {key: value for key, value in clip.items() if _is_shown(key, task, finished=finished)}
+
+
+def _place(task: Task, base_url: str) -> str:
+    """Where the task's files of the newest kind are."""
+    return f"{base_url.rstrip('/')}/media/{task.id}/" + (f"r{task.fresh}/" if task.fresh else "")
 
 
 def _is_shown(key: str, task: Task, *, finished: bool) -> bool:

@@ -15,13 +15,20 @@ _ALL: tuple[StageWord, ...] = ("text", "first", "complete")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A music operation as documented: its stages, its most tracks, the shape of its failure."""
+    """An operation as documented: its stages, its most tracks, the shape of its failure.
+
+    `shape` says what its callbacks and records look like, `field` where its callback URL stands, `extensions` which
+    files it makes.
+    """
 
     name: str
     stages: tuple[StageWord, ...] = _ALL
     tracks: int = 8
     fail_shape: Literal["null", "error"] = "null"
     sources: bool = True
+    shape: str = "music"
+    field: str = "callBackUrl"
+    extensions: tuple[str, ...] = ("mp3", "jpeg")
 
 
 OPERATIONS = {
@@ -34,6 +41,31 @@ OPERATIONS = {
     "/api/v1/generate/replace-section": Operation("replace_section", ("complete",), 1, "error", sources=False),
     "/api/v1/generate/mashup": Operation("mashup"),
     "/api/v1/generate/sounds": Operation("sounds"),
+}
+
+
+def _made(name: str, *extensions: str, tracks: int = 1, shape: str = "", field: str = "callBackUrl") -> Operation:
+    """All but songs are called back once."""
+    return Operation(name, ("complete",), tracks, shape=shape or name, field=field, extensions=extensions)
+
+
+MADE = {
+    "/api/v1/lyrics": _made("lyrics", tracks=2),
+    "/api/v1/wav/generate": _made("wav", "wav"),
+    "/api/v1/vocal-removal/generate": _made("stems", "mp3"),
+    "/api/v1/midi/generate": _made("midi"),
+    "/api/v1/mp4/generate": _made("mp4", "mp4"),
+    "/api/v1/suno/cover/generate": _made("cover_image", "jpeg", tracks=2),
+    "/api/v1/voice/validate": _made("voice_phrase"),
+    "/api/v1/voice/regenerate": _made("voice_phrase_regenerate", shape="voice_phrase", field="calBackUrl"),
+    "/api/v1/voice/generate": _made("voice"),
+    "/api/v1/suno/recovery": _made("recovery", "mp3", tracks=2),
+}
+# These answer with what they make, and call nobody back.
+INSTANT = {
+    "/api/v1/generate/get-timestamped-lyrics": "timestamps",
+    "/api/v1/generate/generate-persona": "persona",
+    "/api/v1/style/generate": "style",
 }
 
 
@@ -79,7 +111,8 @@ class Task:
 
     def refresh(self) -> None:
         """Gives every file a new address if one of them has died."""
-        links = (Link(self.fresh, song.number, extension) for song in self.songs for extension in ("mp3", "jpeg"))
+        extensions = self.operation.extensions
+        links = (Link(self.fresh, song.number, extension) for song in self.songs for extension in extensions)
         if any(self.is_dead(link) for link in links):
             self.fresh += 1
 

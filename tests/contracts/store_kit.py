@@ -10,7 +10,8 @@ from receiver.events import Event, File, Kind, Level, Result, Stage, Submission,
 from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
 from receiver.stages import Change, Decide
-from receiver.store.base import Callback, Claim, DeliveryRow, Ended, Paused, Query, Store, Terms
+from receiver.store.base import Store
+from receiver.store.records import Callback, Claim, DeliveryRow, Ended, Paused, Query, Terms
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(minutes=1)

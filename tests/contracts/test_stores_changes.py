@@ -10,7 +10,8 @@ import pytest
 from receiver.events import Event, Stage, Submission
 from receiver.stages import Change
 from receiver.store import open_store
-from receiver.store.base import Query, Store
+from receiver.store.base import Store
+from receiver.store.records import Query
 from tests.contracts.store_kit import (
     SECOND,
     START,

@@ -8,7 +8,8 @@ import pytest
 from receiver.events import DeliveryState, Stage
 from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
-from receiver.store.base import Again, Dead, Delivered, Query, Released, Store, Terms
+from receiver.store.base import Store
+from receiver.store.records import Again, Dead, Delivered, Query, Released, Terms
 from receiver.tokens import file_id
 from receiver.units import Rate
 from tests.contracts.store_kit import (

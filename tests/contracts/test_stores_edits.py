@@ -6,7 +6,8 @@ import pytest
 
 from receiver.events import Event
 from receiver.routing import Plan
-from receiver.store.base import Again, Claim, Dead, Delivered, Ended, Store
+from receiver.store.base import Store
+from receiver.store.records import Again, Claim, Dead, Delivered, Ended
 from tests.contracts.store_kit import BOTH, LEASE, SECOND, Clock, a_receipt, delivery, one_claim, routed, stored
 
 WAIT = timedelta(minutes=10)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from receiver.events import Event, Via
 from receiver.routing import Plan
-from receiver.store.base import PATIENCE, Again, Dead, Delivered, DeliveryRow, Query, Store, Terms
+from receiver.store.base import Store
+from receiver.store.records import PATIENCE, Again, Dead, Delivered, DeliveryRow, Query, Terms
 from tests.contracts.store_kit import (
     LEASE,
     SECOND,

@@ -6,7 +6,8 @@ import pytest
 
 from receiver.events import Event, Submission
 from receiver.routing import Plan
-from receiver.store.base import Delivered, Query, Store
+from receiver.store.base import Store
+from receiver.store.records import Delivered, Query
 from tests.contracts.store_kit import (
     SECOND,
     START,

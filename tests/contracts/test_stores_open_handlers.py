@@ -1,7 +1,8 @@
 """What health looks at in every store: whose deliveries are open, and whether any is dead."""
 
 from receiver.routing import Plan
-from receiver.store.base import Dead, Delivered, Store
+from receiver.store.base import Store
+from receiver.store.records import Dead, Delivered
 from tests.contracts.store_kit import LEASE, TEAM, a_delivery, broken, one_claim, routed, stored
 
 

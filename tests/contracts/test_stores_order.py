@@ -6,7 +6,8 @@ import pytest
 
 from receiver.handler import Receipt
 from receiver.routing import Plan
-from receiver.store.base import Again, Dead, Delivered, Ended, Released, Store
+from receiver.store.base import Store
+from receiver.store.records import Again, Dead, Delivered, Ended, Released
 from tests.contracts.store_kit import (
     BOTH,
     LEASE,

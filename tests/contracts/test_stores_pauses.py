@@ -8,7 +8,8 @@ import pytest
 
 from receiver.events import Event, Via
 from receiver.routing import Plan
-from receiver.store.base import Again, Dead, Delivered, Store
+from receiver.store.base import Store
+from receiver.store.records import Again, Dead, Delivered
 from tests.contracts.store_kit import (
     LEASE,
     SECOND,

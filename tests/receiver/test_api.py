@@ -6,7 +6,7 @@ import pytest
 
 from receiver.events import DeliveryState
 from receiver.handler import Receipt
-from receiver.store.base import Query, WaitReason
+from receiver.store.records import Query, WaitReason
 from tests.support.api import ADMIN, APP, NOW, Api, FakeStore, event, make_api, row, submission
 
 

@@ -6,7 +6,7 @@ import pytest
 from receiver.api.parts import CallbackUrlWish
 from receiver.events import DeliveryState, Via
 from receiver.routing import Plan
-from receiver.store.base import Query
+from receiver.store.records import Query
 from tests.support.api import NOW, Api, event, make_api, row
 
 POSTS = ["/v1/deliveries/x/redeliver", "/v1/redeliveries", "/v1/replays", "/v1/callback-urls"]

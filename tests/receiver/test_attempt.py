@@ -11,7 +11,7 @@ from receiver.attempt import Tools, attempt, settle
 from receiver.errors import AddressRefused, LinkDead, Outcome, Unreachable
 from receiver.events import Level, Via
 from receiver.handler import Delivery, Handler, PermanentFailure, Receipt, TargetFailure, TemporaryFailure
-from receiver.store.base import Again, Claim, Dead, Delivered, Ended, Paused, Released
+from receiver.store.records import Again, Claim, Dead, Delivered, Ended, Paused, Released
 from tests.support.deliveries import make_event
 from tests.support.kit import Kit, kit
 

@@ -7,7 +7,7 @@ import pytest
 from receiver.errors import PermanentFailure, StoreUnavailable, TargetFailure
 from receiver.files import FileLinks, disposition, file_headers, media_type
 from receiver.handler import ArchivedFile
-from receiver.store.base import StoredFile
+from receiver.store.records import StoredFile
 from receiver.tokens import Scope, Signer
 from tests.support.web import Answered, Ask, application, ask
 

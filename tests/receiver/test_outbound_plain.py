@@ -310,3 +310,62 @@ async def test_errors_and_their_tracebacks_name_the_host_and_no_secret(http: Htt
         with pytest.raises(Unreachable, match=r"^127\.0\.0\.1 ") as caught:
             await http.request("POST", url, headers={"X-Key": SECRET}, content=SECRET.encode())
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+async def test_a_stream_is_read_as_it_comes(http: Http) -> None:
+    place = {"Last-Event-ID": "evt_1"}
+    async with (
+        peers.serve(peers.hang(HEAD + b"data: 1\n\n")) as peer,
+        http.stream(f"{peer.url}/s", headers=place) as flow,
+    ):
+        assert (flow.status, flow.headers["content-type"]) == (200, "text/event-stream")
+        assert await anext(flow.chunks) == b"data: 1\n\n"
+    sent = peer.seen[0]
+    assert (sent.method, sent.target, sent.headers["last-event-id"]) == ("GET", "/s", "evt_1")
+    assert sent.headers["accept-encoding"] == "identity"
+
+
+async def test_a_stream_may_be_longer_than_any_answer(http: Http) -> None:
+    async with peers.serve(peers.raw(HEAD + b"x" * 5000)) as peer, http.stream(peer.url) as flow:
+        assert len(b"".join([chunk async for chunk in flow.chunks])) == 5000
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (peers.hang(), "was silent for too long"),
+        (peers.hang(HEAD + b"x"), "was silent for too long"),
+        (peers.truncate(b"x", 10), "closed the connection before its answer was complete"),
+        (peers.reset(), "closed the connection|reset the connection"),
+    ],
+    ids=["no answer", "silence", "cut", "reset"],
+)
+async def test_a_stream_that_is_cut_or_silent_is_unreachable(http: Http, reply: peers.Reply, why: str) -> None:
+    async with peers.serve(reply) as peer:
+        with pytest.raises(Unreachable, match=why):
+            await _read_all(http, peer.url)
+
+
+async def _read_all(http: Http, url: str) -> None:
+    async with http.stream(url, silence=SOON) as flow:
+        async for _ in flow.chunks:
+            pass
+
+
+async def test_a_stream_that_nobody_answers_was_not_sent(http: Http, closed_port: int) -> None:
+    with pytest.raises(NotSent, match="refuses connections"):
+        async with http.stream(f"http://127.0.0.1:{closed_port}"):
+            pass
+
+
+@pytest.mark.parametrize("reads", [0, 3])
+async def test_the_connection_of_a_stream_ends_with_its_context(http: Http, reads: int) -> None:
+    async with peers.serve(peers.drip()) as peer:
+        async with http.stream(peer.url) as flow:
+            for _ in range(reads):
+                await anext(flow.chunks)
+            assert not peer.closed.is_set()
+        await asyncio.wait_for(peer.closed.wait(), 5)

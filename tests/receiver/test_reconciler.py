@@ -1,17 +1,22 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import SecretStr
 
-from receiver.errors import Unreachable
+from receiver.errors import StoreUnavailable, Unreachable
 from receiver.events import Stage, Submission
 from receiver.outbound import Answer
+from receiver.providers.sunoapi import SunoApi
 from receiver.reconciler import Reconciler
 from tests.support.deliveries import FakeHttp, make_answer
 from tests.support.kit import Kit, kit
+from tests.support.workers import until
 
 
 @pytest.fixture
@@ -29,7 +34,12 @@ def record(status: str, audio: str | None = "https://cdn.example/a.mp3") -> Answ
 def reconciler(house: Kit, *answers: Answer | Exception) -> tuple[Reconciler, FakeHttp]:
     http = FakeHttp(*answers)
     asking = Reconciler(
-        store=house.store, intake=house.intake, http=http, providers=house.intake.providers, jitter=lambda: 0.5
+        store=house.store,
+        intake=house.intake,
+        http=http,
+        providers=house.intake.providers,
+        jitter=lambda: 0.5,
+        period=timedelta(0),
     )
     return asking, http
 
@@ -153,7 +163,7 @@ async def test_before_the_deadline_a_submission_without_a_task_id_only_waits(hou
     await asking.reconcile()
     stored = await now(house, submission)
     assert (stored.stage, http.sent) == (Stage.SENDING, [])
-    assert stored.ask_at == house.clock() + asking.pace
+    assert stored.ask_at == house.clock() + timedelta(seconds=15)
 
 
 async def test_a_provider_that_is_missing_for_one_start_loses_nothing(house: Kit) -> None:
@@ -188,12 +198,12 @@ async def test_a_rehearsal_costs_no_status_call(house: Kit) -> None:
 
 
 async def test_submissions_that_waited_out_a_downtime_are_asked_for_in_batches(house: Kit) -> None:
-    for number in range(25):
+    for number in range(70):
         await house.expect(task_id=f"task-{number}")
-    asking, _ = reconciler(house, record("PENDING"))
+    asking, http = reconciler(house, record("PENDING"))
     house.clock.forward(hours=10)
-    counts = [await asking.reconcile() for _ in range(4)]
-    assert counts == [10, 10, 5, 0]
+    counts = [await asking.reconcile() for _ in range(3)]
+    assert (counts, len(http.sent)) == ([50, 20, 0], 70)
 
 
 async def test_status_mode_asks_early_and_often_until_the_deadline(house: Kit) -> None:
@@ -205,6 +215,79 @@ async def test_status_mode_asks_early_and_often_until_the_deadline(house: Kit) -
         house.clock.forward(seconds=1)
         if await asking.reconcile():
             asked_at.append((house.clock.time - submission.created_at).total_seconds())
-    assert asked_at[:3] == [20, 35, 50]
+    # A quarter of its age later, and never before ten seconds.
+    assert asked_at[:5] == [20, 30, 40, 50, 63]
     assert len([at for at in asked_at if at > 300]) <= 2
     assert await house.types() == ["submission.overdue"]
+
+
+async def test_a_provider_without_callbacks_is_asked_early_though_callbacks_could_reach_us(house: Kit) -> None:
+    class Mute(SunoApi):
+        callbacks: ClassVar[bool] = False
+
+    silent = Mute(type="sunoapi", api_key=SecretStr("key"), base_url="http://127.0.0.1:1")
+    house.intake = replace(house.intake, providers={"suno": silent})
+    submission = await house.expect(task_id="task-1")
+    asking, http = reconciler(house, record("SUCCESS"))
+    assert submission.ask_at == house.clock() + timedelta(seconds=20)
+    house.clock.forward(seconds=20)
+    await asking.reconcile()
+    assert (await house.types(), len(http.sent)) == (["music.complete"], 1)
+
+
+async def settled(house: Kit, asking: Reconciler, count: int) -> None:
+    for _ in range(count):
+        await house.expect(task_id="task-1")
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+
+
+async def test_ten_ends_without_a_callback_are_told_once_a_day(house: Kit) -> None:
+    asking, _ = reconciler(house, record("SUCCESS"))
+    await settled(house, asking, 9)
+    assert "provider.silent" not in await house.types()
+    await settled(house, asking, 1)
+    await settled(house, asking, 3)
+    silent = [event for event in await house.events() if event.type == "provider.silent"]
+    assert [(event.level, event.provider) for event in silent] == [("problem", "suno")]
+    house.clock.forward(days=1)
+    await settled(house, asking, 1)
+    assert (await house.types()).count("provider.silent") == 2
+
+
+async def test_one_callback_among_the_last_ten_ends_breaks_the_silence(house: Kit) -> None:
+    asking, _ = reconciler(house, record("SUCCESS"))
+    await settled(house, asking, 5)
+    submission = await house.expect(task_id="task-2")
+    body = {"callbackType": "complete", "data": [{"id": "a", "audio_url": "https://cdn.example/a.mp3"}]}
+    await house.intake.receive(submission.id, {}, json.dumps({"code": 200, "data": body}).encode())
+    await settled(house, asking, 5)
+    assert "provider.silent" not in await house.types()
+
+
+async def test_where_no_callback_can_come_nobody_misses_one(house: Kit) -> None:
+    asking, _ = reconciler(house, record("SUCCESS"))
+    await settled(house, replace(asking, public=False), 12)
+    assert "provider.silent" not in await house.types()
+
+
+async def test_an_ask_that_fails_leaves_the_others_alone(house: Kit) -> None:
+    await house.expect(task_id="task-0")
+    submission = await house.expect(task_id="task-1")
+    asking, http = reconciler(house, record("SUCCESS"))
+    by_task = house.store.by_task
+
+    async def fails(task_id: str, provider: str | None = None) -> list[Submission]:
+        if task_id == "task-0":
+            raise StoreUnavailable("not now")
+        return await by_task(task_id, provider)
+
+    object.__setattr__(house.store, "by_task", fails)
+    house.clock.forward(minutes=5)
+    running = asyncio.create_task(asking.run())
+    await until(lambda: len(http.sent) == 2)
+    async with asyncio.timeout(10):
+        while (await now(house, submission)).stage is not Stage.COMPLETE:
+            await house.store.ping()
+    asking.stop()
+    await running

@@ -1,7 +1,7 @@
 import pytest
 
 from receiver.events import File, Result
-from receiver.results import merge, new_files
+from receiver.results import ANY_FILE, has_main, merge, new_files
 from tests.support.stages import track
 
 
@@ -74,3 +74,11 @@ def test_only_files_that_were_not_there_are_new() -> None:
     assert not new_files(before, (track("a", "https://other.example/"),))
     assert new_files(before, (track("a", image="https://cdn.example/i.jpeg"),))
     assert new_files(before, (track("a"), track("b")))
+
+
+def test_any_file_is_the_main_file_of_what_comes_as_different_sets() -> None:
+    bass = Result(id="1", files=(File("bass", "https://cdn.example/b.mp3"),))
+    assert has_main(bass, ANY_FILE)
+    assert has_main(bass, "bass")
+    assert not has_main(bass, "vocals")
+    assert not has_main(Result(id="1", data={"ids": {}}), ANY_FILE)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.handler import RETRY_DELAYS
-from receiver.retries import ask_delay, next_delay, probe_delay
+from receiver.retries import ask_delay, next_delay, pace, probe_delay
 
 JITTER = st.floats(min_value=0, max_value=1, exclude_max=True)
 DELAYS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=40))
@@ -88,3 +88,8 @@ def test_a_lost_submission_costs_at_most_a_hundred_and_two_status_calls(jitters:
         waited, asks = waited + delay, asks + 1
     assert waited == DAY
     assert 50 < asks <= 102
+
+
+def test_the_pace_is_a_quarter_of_the_age_within_bounds() -> None:
+    ages = (0, 20, 40, 80, 480, 3600)
+    assert [pace(timedelta(seconds=age)).total_seconds() for age in ages] == [10, 10, 10, 20, 120, 120]

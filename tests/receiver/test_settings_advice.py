@@ -112,9 +112,6 @@ def test_a_path_in_the_public_address_is_warned_of(tmp_path: Path, url: str, exp
 
 IDLE = [
     ("admin: {password: a long password", ", metrics_token: abc", "admin.metrics_token"),
-    ("token: 0123456789abcdef", ", forward_callbacks: [https://app.example.com/*]", "clients.app.forward_callbacks"),
-    ("api_key: k", ", upload_base_url: https://up.example.com", "providers.suno.upload_base_url"),
-    ("public_url: https://music.example.com", "\nlimits: {upload: 512MiB}", "limits.upload"),
     ("public_url: https://music.example.com", "\nretention: {events: 90d}", "retention.events"),
     ("public_url: https://music.example.com", "\nretention: {callbacks: 1d}", "retention.callbacks"),
 ]

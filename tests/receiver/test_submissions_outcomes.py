@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ async def test_a_real_provider_that_misbehaves_gets_one_request_and_one_sentence
         real = Http()
         made = house(base)
         providers = {"suno": sunoapi(peer.url)}
-        made.gateway = replace(made.gateway, http=real, providers=providers, timeout=timedelta(seconds=0.3))
+        made.sends(http=real, providers=providers, timeout=timedelta(seconds=0.3))
         answered = await made.post()
         await real.close()
         assert (answered.status, answered.header("content-type")) == (status, "application/problem+json")
@@ -49,7 +48,7 @@ async def test_a_real_provider_that_misbehaves_gets_one_request_and_one_sentence
 async def test_a_provider_that_is_not_there_rejects_at_once(base: Kit) -> None:
     real = Http()
     made = house(base)
-    made.gateway = replace(made.gateway, http=real)
+    made.sends(http=real)
     answered = await made.post()
     await real.close()
     assert (answered.status, (await made.stored(answered)).stage) == (502, Stage.REJECTED)
@@ -60,13 +59,11 @@ async def test_what_is_under_way_at_the_end_is_recorded_and_answered(base: Kit) 
     async with serve(hang()) as peer:
         real = Http()
         made = house(base)
-        made.gateway = replace(
-            made.gateway, http=real, providers={"suno": sunoapi(peer.url)}, grace=timedelta(milliseconds=20)
-        )
-        running = asyncio.create_task(made.gateway.run())
+        made.sends(http=real, providers={"suno": sunoapi(peer.url)}, grace=timedelta(milliseconds=20))
+        running = asyncio.create_task(made.gateway.sender.run())
         asking = asyncio.create_task(made.post())
         await peer.arrived.wait()
-        made.gateway.stop()
+        made.gateway.sender.stop()
         answered = await asking
         await running
         await real.close()
@@ -89,8 +86,8 @@ async def test_a_request_that_is_cancelled_leaves_its_outcome_on_record(base: Ki
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     go_on.set()
-    made.gateway.stop()
-    await made.gateway.run()
+    made.gateway.sender.stop()
+    await made.gateway.sender.run()
     assert await base.types() == ["submission.accepted"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from receiver.events import Stage
 from receiver.routing import Plan
 from receiver.stages import reported
-from receiver.store.base import Delivered, Terms
+from receiver.store.records import Delivered, Terms
 from receiver.watch import Watch, free_bytes
 from tests.support.kit import Kit, kit
 from tests.support.stages import complete, moment

@@ -9,7 +9,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Event, Stage
 from receiver.handler import Delivery, Receipt, TargetFailure, TemporaryFailure
 from receiver.routing import Globs, Match, Plan, Route, Step
-from receiver.store.base import Claim, Ended, HandlerState
+from receiver.store.records import Claim, Ended, HandlerState
 from tests.support.kit import Kit, kit
 from tests.support.stages import NOON, complete
 from tests.support.workers import happen, reach, recording, running, until, until_due, until_state

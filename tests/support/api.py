@@ -8,12 +8,12 @@ from typing import Any
 
 from handlers.log import Log
 from receiver.api import routes
-from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts
+from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts, Registration
 from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event, Kind, Stage, Submission
 from receiver.routing import Plan
 from receiver.stages import Decide
-from receiver.store.base import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
+from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
 from receiver.web.access import Access, AdminDoor
 from tests.support.web import Answered, Ask, application, ask
 
@@ -148,6 +148,7 @@ class Api:
     parts: Parts
     wishes: list[CallbackUrlWish]
     plans: dict[tuple[str, str], Plan]
+    registered: list[Registration]
 
     async def get(self, path: str, query: str = "", headers: Sequence[tuple[str, str]] = ADMIN) -> Answered:
         return await ask(application(routes(self.parts)), Ask(path, "GET", query, headers))
@@ -161,6 +162,7 @@ def make_api() -> Api:
     """The admin's password is `admin`, the token of the client `app` is `app`; its `plans` are the routes'."""
     store = FakeStore()
     wishes: list[CallbackUrlWish] = []
+    registered: list[Registration] = []
     plans: dict[tuple[str, str], Plan] = {}
 
     async def make_callback_url(wish: CallbackUrlWish) -> CallbackUrl:
@@ -169,12 +171,18 @@ def make_api() -> Api:
         wishes.append(wish)
         return CallbackUrl("sub_9", "https://example.com/callbacks/t")
 
+    async def register(wish: Registration) -> tuple[Submission, bool]:
+        made = replace(submission("sub_8", wish.client, wish.task_id, wish.provider), labels=wish.labels)
+        registered.append(wish)
+        return made, wish.task_id != "known"
+
     parts = Parts(
         store=store,
         access=Access(AdminDoor(passwords=["admin"]), {"app": ["app"]}, b"k" * 32),
         new_id=lambda prefix: f"{prefix}_new",
         handlers=lambda: {name: Log(type="log") for name in ("archive", "team")},
         make_callback_url=make_callback_url,
+        register=register,
         plan_for=lambda event, handler: plans.get((event.id, handler)),
     )
-    return Api(store, parts, wishes, plans)
+    return Api(store, parts, wishes, plans, registered)

@@ -15,7 +15,8 @@ from receiver.intake import Intake
 from receiver.routing import Plan
 from receiver.settings import load
 from receiver.stages import Change
-from receiver.store.base import Dead, Delivered, Store, Terms
+from receiver.store.base import Store
+from receiver.store.records import Dead, Delivered, Terms
 
 LEASE = timedelta(minutes=1)
 

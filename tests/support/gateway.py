@@ -1,6 +1,6 @@
 """The gateway in this process, before a pretend provider that answers as told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.routing import Route
@@ -31,6 +31,11 @@ class House:
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         app = application([Route("/{provider}/{path:path}", self.gateway.serve, methods=methods)])
         return await ask(app, Ask(**fields | changes))
+
+    def sends(self, **changes: Any) -> None:
+        """From now on the calls go out with these changes."""
+        sender = replace(self.gateway.sender, **changes)
+        self.gateway = replace(self.gateway, sender=sender, providers=sender.providers)
 
     async def stored(self, answered: Answered) -> Submission:
         submission = await self.kit.store.submission(answered.header("x-receiver-submission") or "")

@@ -19,7 +19,8 @@ from receiver.providers.sunoapi import SunoApi
 from receiver.routing import Match, Route, Step
 from receiver.stages import Change
 from receiver.store import open_store
-from receiver.store.base import DeliveryRow, Query, Store
+from receiver.store.base import Store
+from receiver.store.records import DeliveryRow, Query
 from receiver.worker import Worker
 from tests.support.deliveries import FakeMedia
 from tests.support.stages import NOON

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from receiver.store.base import PATIENCE, Terms
+from receiver.store.records import PATIENCE, Terms
 from receiver.store.sqlite.deliveries import NewId, hand_on
 from receiver.store.sqlite.order import discard, place, settle, supersede
 from receiver.store.sqlite.rows import length, to_json

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from receiver.store.base import Terms
+from receiver.store.records import Terms
 from receiver.store.sqlite.rows import length
 
 WAKES = """

@@ -6,7 +6,7 @@ from typing import Any
 
 from receiver.events import Event
 from receiver.handler import RECEIPT, ArchivedFile
-from receiver.store.base import Again, Claim, Dead, Delivered, Ended, HandlerState, Paused, Released
+from receiver.store.records import Again, Claim, Dead, Delivered, Ended, HandlerState, Paused, Released
 from receiver.store.sqlite.deliveries import NewId, hand_on
 from receiver.store.sqlite.order import place, settle, supersede
 from receiver.store.sqlite.pauses import Pause, Resume, pause, postpone, resume

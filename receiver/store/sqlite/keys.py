@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from receiver.events import Submission
 from receiver.stages import Change
-from receiver.store.base import KEY_LIFE, KeptKey, KeptReply, Key
+from receiver.store.records import KEY_LIFE, KeptKey, KeptReply, Key
 from receiver.store.sqlite.rows import clean, length, to_json
 from receiver.store.sqlite.submissions import Wanted, change
 from receiver.store.sqlite.writer import Turn

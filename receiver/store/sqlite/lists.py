@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.events import DeliveryState
-from receiver.store.base import Page, Query
+from receiver.store.records import Page, Query
 from receiver.store.sqlite.rows import clean, micros
 
 MOST = 500

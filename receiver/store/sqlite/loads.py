@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from receiver.errors import StoreUnavailable
 from receiver.events import Submission, Via
 from receiver.handler import RECEIPT, ArchivedFile, RawCallback, Receipt
-from receiver.store.base import Claim
+from receiver.store.records import Claim
 from receiver.store.sqlite.rows import load, read_event, read_submission
 
 _FILES = TypeAdapter(tuple[ArchivedFile, ...])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.store.base import Claim
+from receiver.store.records import Claim
 from receiver.store.sqlite.rows import clean, to_json
 from receiver.store.sqlite.writer import Turn
 

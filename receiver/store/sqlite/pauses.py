@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from receiver.events import Event
-from receiver.store.base import HandlerState
+from receiver.store.records import HandlerState
 from receiver.store.sqlite.rows import clean, clean_or_none, micros, micros_or_none
 from receiver.store.sqlite.submissions import add_events
 from receiver.store.sqlite.writer import Ring, Turn

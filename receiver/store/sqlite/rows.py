@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from receiver.errors import StoreUnavailable
 from receiver.events import EVENT, OWN_KINDS, SUBMISSION, DeliveryState, Event, Result, Submission
 from receiver.handler import RECEIPT
-from receiver.store.base import DeliveryRow, WaitReason
+from receiver.store.records import DeliveryRow, WaitReason
 from receiver.tokens import redact_tokens
 
 T = TypeVar("T")

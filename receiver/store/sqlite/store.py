@@ -13,14 +13,16 @@ from receiver.events import Event, Submission
 from receiver.handler import ArchivedFile
 from receiver.routing import Plan
 from receiver.stages import Change, Decide
-from receiver.store.base import (
+from receiver.store.base import Bell
+from receiver.store.bells import LocalBell
+from receiver.store.records import (
     Attempt,
-    Bell,
     Callback,
     Claim,
     DeliveryRow,
     Ended,
     HandlerState,
+    KeptCallback,
     KeptKey,
     KeptReply,
     Key,
@@ -29,7 +31,6 @@ from receiver.store.base import (
     StoredFile,
     Terms,
 )
-from receiver.store.bells import LocalBell
 from receiver.store.sqlite import (
     claims,
     deliveries,
@@ -37,6 +38,7 @@ from receiver.store.sqlite import (
     ends,
     file,
     health,
+    kept,
     keys,
     lists,
     loads,
@@ -135,6 +137,16 @@ class SqliteStore:
         self, subject: str | Submission, decide: Decide, callback: Callback | None = None
     ) -> Submission | None:
         return await self._writer.run(submissions.change, submissions.Wanted(subject, decide, callback))
+
+    async def reread(self, known: KeptCallback, decide: Decide) -> Submission | None:
+        wanted = submissions.Wanted(known.submission_id, decide, known.callback, reread=True)
+        return await self._writer.run(submissions.change, wanted)
+
+    async def kept_callbacks(
+        self, after: str | None, limit: int, *, since: datetime | None = None, unread: bool = False
+    ) -> list[KeptCallback]:
+        values = (after or "", micros(since) if since else 0, unread, limit)
+        return [kept.read_kept(row) for row in await self._searcher.rows(kept.KEPT, values)]
 
     async def add(self, submission: Submission) -> Submission:
         return await self.change(submission, _as_it_is) or submission

@@ -10,7 +10,7 @@ from typing import Any
 from receiver.errors import StoreUnavailable
 from receiver.events import OWN_KINDS, Event, Submission
 from receiver.stages import Change, Decide
-from receiver.store.base import Callback
+from receiver.store.records import Callback
 from receiver.store.sqlite.rows import (
     clean,
     event_row,
@@ -45,6 +45,7 @@ INSERT INTO callbacks (id, submission_id, sha256, via, headers, body, received_a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)
 """
 _COUNT = "UPDATE callbacks SET count = count + 1, last_at = ? WHERE submission_id = ? AND sha256 = ?"
+_REMARK = "UPDATE callbacks SET remark = ? WHERE id = ?"
 _ADD_EVENT = """
 INSERT INTO events (id, type, level, submission_id, fact, rank, provider, client, stage, received_at, callback_id,
                     search, doc)
@@ -56,11 +57,12 @@ _PUT_OFF = "UPDATE submissions SET ask_at = ? WHERE id IN (SELECT value FROM jso
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A change that somebody waits for."""
+    """A change that somebody waits for. `reread`: its callback is kept already, and read once more."""
 
     subject: str | Submission
     decide: Decide
     callback: Callback | None
+    reread: bool = False
 
     @property
     def id(self) -> str:
@@ -89,6 +91,7 @@ class _Book:
     kept: dict[tuple[str, str], str]
     fresh: list[tuple[Any, ...]] = field(default_factory=list)
     repeated: list[tuple[Any, ...]] = field(default_factory=list)
+    remarks: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
 
@@ -127,7 +130,7 @@ def _decide(book: _Book, item: Wanted, digest: str) -> Submission | Exception | 
         if isinstance(item.subject, str):
             return None
         account = book.accounts[item.id] = _Account(item.subject, dirty=True)
-    duplicate = (item.id, digest) in book.kept
+    duplicate = (item.id, digest) in book.kept and not item.reread
     try:
         change = item.decide(account.submission, duplicate)
         # Here, so that a record that can't be written fails as its decision would have.
@@ -148,6 +151,9 @@ def _keep(book: _Book, item: Wanted, digest: str, remark: str) -> str | None:
     callback = item.callback
     if callback is None:
         return None
+    if item.reread:
+        book.remarks.append((clean(remark), callback.id))
+        return callback.id
     received_at = micros(callback.received_at)
     known = book.kept.get((item.id, digest))
     if known is not None:
@@ -182,6 +188,7 @@ async def _write(turn: Turn, book: _Book) -> None:
     await turn.many(_SAVE, [_account_row(account) for account in dirty])
     await turn.many(_KEEP, book.fresh)
     await turn.many(_COUNT, book.repeated)
+    await turn.many(_REMARK, book.remarks)
     await turn.many(_ADD_EVENT, book.events)
     if book.events:
         turn.rings.add(Ring.OUTBOX)

@@ -11,7 +11,7 @@ from receiver.app.checks import Checks
 from receiver.app.loops import Loops
 from receiver.events import Event
 from receiver.routing import Plan
-from receiver.store.base import HandlerState
+from receiver.store.records import HandlerState
 from receiver.store.sqlite.store import SqliteStore
 from tests.receiver.test_intake import callback
 from tests.support.kit import Kit, kit

@@ -1,5 +1,6 @@
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -25,12 +26,36 @@ class Turns:
         return Answer(status=200, headers={}, body=json.dumps(await self.next()).encode())
 
 
+async def changes(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+
+
+async def silence() -> AsyncIterator[int]:
+    await asyncio.Event().wait()
+    yield 0
+
+
 @pytest.mark.parametrize("last", ["complete", "failed", "rejected", "lost"])
 async def test_it_looks_until_the_submission_is_final(last: str) -> None:
     views = [{"stage": stage} for stage in ("accepted", "text", last, "never")]
     told: list[Any] = []
-    assert await until_final(Source(Turns(views).send, live=True), "sub_1", told.append, 0) == views[2]
+    assert await until_final(Source(Turns(views).send, live=True), "sub_1", told.append, changes(9), 0) == views[2]
     assert told == views[:3]
+
+
+async def test_it_looks_on_where_nothing_tells_any_more() -> None:
+    views = [{"stage": stage} for stage in ("accepted", "text", "complete")]
+    source = Source(Turns(views).send, live=True)
+    assert await until_final(source, "sub_1", lambda _: None, changes(1), 0) == views[2]
+
+
+async def test_it_does_not_look_where_nothing_changes() -> None:
+    turns = Turns([{"stage": "accepted"}])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await until_final(Source(turns.send, live=True), "sub_1", lambda _: None, silence(), 0)
+    assert turns.asked == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
+import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -23,6 +25,11 @@ def view(stage: str) -> dict[str, Any]:
     return {"id": "sub_1", "operation": "generate", "stage": stage, "results": [], "error": None, "deliveries": []}
 
 
+async def silence() -> AsyncGenerator[object]:
+    await asyncio.Event().wait()
+    yield None
+
+
 class Receiver:
     """A submission at this stage whose delivery never begins; `seen` are the questions."""
 
@@ -39,7 +46,7 @@ async def test_a_refused_song_is_told_at_once_whoever_is_still_to_hear_of_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     receiver = Receiver("rejected")
-    last, well = await Following(Source(receiver.send, live=True), "sub_1", 60).to_its_end()
+    last, well = await Following(Source(receiver.send, live=True), "sub_1", 60, silence).to_its_end()
     assert (last["stage"], well) == ("rejected", False)
     assert receiver.seen == ["/v1/submissions/sub_1", "/v1/deliveries"]
     assert capsys.readouterr().out == "sub_1  rejected\n"
@@ -47,7 +54,7 @@ async def test_a_refused_song_is_told_at_once_whoever_is_still_to_hear_of_it(
 
 @pytest.mark.parametrize(("stage", "well"), [("complete", True), ("failed", False), ("lost", False)])
 async def test_the_song_decides_where_the_time_is_over(stage: str, well: bool) -> None:
-    following = Following(Source(Receiver(stage).send, live=True), "sub_1", 0.05, quiet=True)
+    following = Following(Source(Receiver(stage).send, live=True), "sub_1", 0.05, silence, quiet=True)
     assert await following.to_its_end() == (view(stage), well)
 
 
@@ -64,7 +71,7 @@ async def test_lasting_links_are_told_when_the_files_are_archived(capsys: pytest
             receiver.answers["/v1/deliveries"] = {"data": [done]}
         return answer
 
-    _, well = await Following(Source(send, live=True), "sub_1", 60).to_its_end()
+    _, well = await Following(Source(send, live=True), "sub_1", 60, silence).to_its_end()
     assert well
     first, last = capsys.readouterr().out.split("archived")
     assert "https://provider.example/a.mp3" in first

@@ -12,7 +12,7 @@ GENERATE = SUNO.operation("generate")
 TASK = "6f1c0e52a9d84b7f"
 FIRST_ID = "8551a3f0-1c2d-4e5f-9a6b-7c8d9e0f1a2b"
 SECOND_ID = "bd15be4a-77aa-4c0e-8f21-3f6f5f0f4c11"
-SAMPLES = {sample.name: sample for sample in load_samples("sunoapi")}
+SAMPLES = {one.name: one for one in load_samples("sunoapi") if one.folder in {"music", "reply"}}
 
 
 def parse(name: str) -> Report:

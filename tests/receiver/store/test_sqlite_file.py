@@ -9,7 +9,7 @@ import pytest
 
 from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
 from receiver.store import open_store, sqlite_path
-from receiver.store.base import Query
+from receiver.store.records import Query
 from receiver.store.sqlite import claims, due, file, lists, loads
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running

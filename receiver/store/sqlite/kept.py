@@ -1,0 +1,27 @@
+"""Callbacks as they are kept: the raw bodies, for whoever reads them once more."""
+
+import json
+import sqlite3
+
+from receiver.events import Via
+from receiver.store.records import Callback, KeptCallback
+from receiver.store.sqlite.rows import moment
+
+# An id begins with its time, so their order is that of coming. A remark of this form was left by `stages.unrecognised`,
+# `error` where the parser failed.
+KEPT = """
+SELECT * FROM callbacks
+WHERE id > ? AND last_at >= ? AND (NOT ? OR remark LIKE 'unrecognised%' OR remark = 'error')
+ORDER BY id LIMIT ?
+"""
+
+
+def read_kept(row: sqlite3.Row) -> KeptCallback:
+    callback = Callback(
+        id=row["id"],
+        via=Via(row["via"]),
+        headers=json.loads(row["headers"]),
+        body=row["body"],
+        received_at=moment(row["received_at"]),
+    )
+    return KeptCallback(callback=callback, submission_id=row["submission_id"], count=row["count"], remark=row["remark"])
