@@ -1,7 +1,7 @@
 """HTTP in: the provider's callbacks. Token, then body, then intake; 200 once it is committed."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from starlette.requests import ClientDisconnect
@@ -44,10 +44,14 @@ class Intake(Protocol):
 class Callbacks:
     """The ASGI endpoint of `/callbacks/{token}`, without Request objects: it is the busiest of the service.
 
-    A body may have `limit` bytes and take `patience` seconds to arrive.
+    A body may have `limit` bytes and take `patience` seconds to arrive. `keep` are further headers that prove a
+    provider, in lower case.
     """
 
-    def __init__(self, signer: Signer, intake: Intake, limit: int, patience: float = 30.0) -> None:
+    def __init__(
+        self, signer: Signer, intake: Intake, limit: int, *, keep: Collection[str] = (), patience: float = 30.0
+    ) -> None:
+        self._kept = _KEPT | {name.encode("latin-1") for name in keep}
         self._signer = signer
         self._intake = intake
         self._limit = limit
@@ -87,16 +91,16 @@ class Callbacks:
             return self._too_large
         except TimeoutError:
             return _TOO_SLOW
-        await receive_it(submission_id, kept_headers(scope["headers"]), body)
+        await receive_it(submission_id, kept_headers(scope["headers"], self._kept), body)
         return _RECEIVED
 
 
-def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def kept_headers(headers: Iterable[tuple[bytes, bytes]], names: Collection[bytes] = _KEPT) -> dict[str, str]:
     """The headers that are kept with a callback. A repeated one is joined, so that no signature among two counts."""
     kept: dict[str, str] = {}
     for name, value in headers:
         lower = name.lower()
-        if lower in _KEPT or lower.startswith(_KEPT_PREFIX):
+        if lower in names or lower.startswith(_KEPT_PREFIX):
             key = lower.decode("latin-1")
             text = value.decode("latin-1")
             kept[key] = f"{kept[key]}, {text}" if key in kept else text

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from receiver.errors import Unrecognised
 from receiver.events import Kind, Stage, Submission, Trust, Via
+from receiver.outbound import redact
 from receiver.providers.base import Operation, Provider, Reply
 from receiver.stages import Change, Moment, Report, answered, doubted, expired, reported, too_large, unrecognised
 from receiver.store.base import Store
@@ -203,7 +204,15 @@ class Intake:
         return Moment(now=self.store.now(), new_id=self.new_id, via=via, trust=trust, main_role=main_role)
 
     def _callback(self, via: Via, headers: Mapping[str, str], body: bytes) -> Callback:
-        return Callback(id=self.new_id("cb"), via=via, headers=dict(headers), body=body, received_at=self.store.now())
+        kept = self._without_secrets(body)
+        return Callback(id=self.new_id("cb"), via=via, headers=dict(headers), body=kept, received_at=self.store.now())
+
+    def _without_secrets(self, body: bytes) -> bytes:
+        """The body as it may be kept and handed on: some providers repeat a secret of ours in it."""
+        secrets = {secret for provider in self.providers.values() for secret in provider.secrets(body)}
+        echoed = [secret for secret in secrets if secret.encode("utf-8", "replace") in body]
+        # Latin-1 carries any bytes through text and back unchanged.
+        return redact(body.decode("latin-1"), echoed).encode("latin-1") if echoed else body
 
 
 def _doubt(provider: Provider, verified: Trust | None, report: Report) -> str:

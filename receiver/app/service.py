@@ -100,7 +100,7 @@ async def _assemble(settings: Settings, store: Store, local_url: str) -> Service
     hub = Hub(store)
     loops = Loops([sender, builder.worker(), builder.reconciler(), builder.watch(), hub])
     routes: list[BaseRoute] = [
-        Callbacks(signer, builder.intake, settings.limits.callback_body).route(),
+        Callbacks(signer, builder.intake, settings.limits.callback_body, keep=_proving(settings)).route(),
         FileLinks(signer, store, _archives(settings.handlers), _elsewhere(settings.handlers)).route(),
         *api.routes(builder.api(loops, hub)),
         Route("/{provider}/{path:path}", gateway.serve, methods=_METHODS),
@@ -209,6 +209,11 @@ class _Builder:
         )
 
 
+def _proving(settings: Settings) -> frozenset[str]:
+    """The headers by which the configured providers prove themselves."""
+    return frozenset(name for provider in settings.providers.values() for name in provider.kept_headers())
+
+
 def with_client(settings: Settings) -> dict[str, Handler]:
     """The configured handlers, and the reserved one that serves the clients' own callbacks."""
     return {**settings.handlers, CLIENT: ClientCallbacks.for_providers(settings.providers)}
@@ -260,7 +265,7 @@ def redactor(settings: Settings) -> Callable[[str], str]:
         *(secret.get_secret_value() for secret in settings.secret),
         *(secret.get_secret_value() for secret in settings.admin.password or ()),
         *(token.get_secret_value() for client in settings.clients.values() for token in client.token),
-        *(provider.api_key.get_secret_value() for provider in settings.providers.values()),
+        *(secret for provider in settings.providers.values() for secret in provider.secrets(b"")),
         *(secret for handler in settings.handlers.values() for secret in handler.secrets()),
     ]
     return lambda text: redact(redact_tokens(text), known)

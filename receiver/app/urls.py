@@ -84,7 +84,7 @@ class UrlMaker:
         provider = self.providers.get(wish.provider)
         if provider is None:
             raise _unknown("provider", wish.provider, self.providers)
-        names = [row.name for row in provider.operations]
+        names = [row.name for row in provider.rows()]
         if wish.operation not in (*names, "other"):
             raise _unknown("operation", wish.operation, names)
         if wish.client is not None and wish.client not in self.clients:

@@ -21,13 +21,16 @@ from receiver.cli.options import read_labels, taking
 from receiver.cli.songs import Json
 from receiver.cli.tables import Column, show, show_pairs
 from receiver.errors import ReceiverError
+from receiver.events import Kind
 from receiver.outbound import Http
 from receiver.providers import provider_class
+from receiver.providers.base import Operation
 from receiver.simulator import Script, Simulator, Task
 from receiver.simulator.script import adapt
 from receiver.units import suggestion
 
-_STAGES = ("text", "first", "complete")
+_EARLY = ("text", "first")
+_STAGES = (*_EARLY, "complete")
 _FAILED = 501
 _USUAL = "suno"
 _PATIENCE_S = 20.0
@@ -58,7 +61,21 @@ class SimulateOptions:
 @taking(SimulateOptions)
 def simulate(wanted: SimulateOptions) -> None:
     """Rehearse: have a running receiver called back."""
-    run(_simulate(wanted, script_of(wanted)))
+    script = script_of(wanted)
+    row = row_of(wanted)
+    run(_simulate(wanted, row, script))
+
+
+def row_of(wanted: SimulateOptions) -> Operation:
+    """What is asked for, as the pretend provider takes it. Raises ConfigError."""
+    rows = {row.name: row for row in provider_class("sunoapi").operations if row.callback_field}
+    row = rows.get(wanted.operation)
+    if row is None:
+        near = suggestion(wanted.operation, rows)
+        raise usage(f"{wanted.operation!r} can't be rehearsed: it is not called back, or not known; {near}")
+    if row.kind is not Kind.MUSIC and wanted.stage in _EARLY:
+        raise usage(f"{wanted.operation!r} has no stage {wanted.stage!r}; use complete or failed.")
+    return row
 
 
 def script_of(wanted: SimulateOptions) -> Script:
@@ -90,10 +107,10 @@ def nearer(url: str, origin: str) -> str:
     return origin + urlsplit(url).path
 
 
-async def _simulate(wanted: SimulateOptions, script: Script) -> None:
+async def _simulate(wanted: SimulateOptions, row: Operation, script: Script) -> None:
     async with open_desk(wanted.config) as desk:
         made = await desk.source.post("/v1/callback-urls", _wish(wanted, desk))
-        task, view = await _rehearse(desk, made, wanted.operation, script)
+        task, view = await _rehearse(desk, made, row, script)
     if wanted.json:
         print_json({"callbacks": _sent(task), "submission": view})
     else:
@@ -114,7 +131,7 @@ def _wish(wanted: SimulateOptions, desk: Desk) -> dict[str, Any]:
     }
 
 
-async def _rehearse(desk: Desk, made: Mapping[str, str], operation: str, script: Script) -> tuple[Task, Json]:
+async def _rehearse(desk: Desk, made: Mapping[str, str], row: Operation, script: Script) -> tuple[Task, Json]:
     """The provider of this rehearsal runs until the deliveries have ended: handlers may fetch its files."""
     listener = bind("127.0.0.1", 0)
     http = Http()
@@ -123,7 +140,7 @@ async def _rehearse(desk: Desk, made: Mapping[str, str], operation: str, script:
         entropy = random.Random()  # noqa: S311 - see above
         provider = Simulator(http=http, base_url=address_of(listener), entropy=entropy, script=script)
         async with serving(provider.app, listener):
-            await _ask(provider, http, operation, nearer(made["url"], desk.there.url))
+            await _ask(provider, http, row, nearer(made["url"], desk.there.url))
             await provider.drain()
             view = await _settled(desk, made["submission_id"])
             await provider.close()
@@ -132,15 +149,10 @@ async def _rehearse(desk: Desk, made: Mapping[str, str], operation: str, script:
     return next(iter(provider.tasks.values())), view
 
 
-async def _ask(provider: Simulator, http: Http, operation: str, callback_url: str) -> None:
-    rows = provider_class("sunoapi").operations
-    path = next((row.path for row in rows if row.name == operation), "")
-    body = {"prompt": "A rehearsal", "callBackUrl": callback_url}
+async def _ask(provider: Simulator, http: Http, row: Operation, callback_url: str) -> None:
+    body = {"prompt": "A rehearsal", row.callback_field: callback_url}
     headers = {"authorization": "Bearer rehearsal"}
-    answer = await http.request("POST", provider.base_url + path, json=body, headers=headers)
-    if not provider.tasks:
-        said = answer.json().get("msg", "")
-        raise usage(f"{operation!r} can't be rehearsed: {said}; {suggestion(operation, [row.name for row in rows])}")
+    await http.request("POST", provider.base_url + row.path, json=body, headers=headers)
 
 
 async def _settled(desk: Desk, ident: str) -> Json:

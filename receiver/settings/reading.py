@@ -73,9 +73,9 @@ def _settings(raw: dict[str, Any], reading: Reading) -> Settings | None:
     # A module of the user's lies where the receiver is started, or beside the file that names it.
     find_handler = partial(handler_class, folders=(Path.cwd(), reading.folder))
     handler_types = classes(handlers, "handlers", find_handler, reading)
-    vocabulary = Vocabulary(frozenset(providers), frozenset(clients), _operations(provider_types, len(providers)))
     built_clients = build_each(clients, "clients", dict.fromkeys(clients, Client), reading)
     built_providers = build_each(providers, "providers", provider_types, reading)
+    vocabulary = Vocabulary(frozenset(providers), frozenset(clients), _operations(built_providers, len(providers)))
     built_handlers = build_each(handlers, "handlers", handler_types, reading)
     check_fallbacks(built_handlers, handlers, reading.mistakes)
     parts = {
@@ -96,11 +96,11 @@ def _provider_class(type_name: str) -> type[Provider]:
     return provider_class(type_name)
 
 
-def _operations(types: Mapping[str, type[Provider]], wanted: int) -> frozenset[str]:
-    """What can be asked for; nothing where a provider is not known, so that nothing is called unknown because of it."""
-    if len(types) < wanted or not types:
+def _operations(built: Mapping[str, Provider], wanted: int) -> frozenset[str]:
+    """What can be asked for; nothing where a provider has mistakes: nothing is called unknown because of those."""
+    if len(built) < wanted or not built:
         return frozenset()
-    return frozenset(row.name for kind in types.values() for row in kind.operations) | {"other"}
+    return frozenset(row.name for provider in built.values() for row in provider.rows()) | {"other"}
 
 
 def _check_tokens(clients: Mapping[str, Client], settings: Settings | None, mistakes: Mistakes) -> None:

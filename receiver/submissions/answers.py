@@ -24,7 +24,7 @@ def harmless(reply: Reply, provider: Provider) -> Reply:
     """What of an answer may leave this house."""
     # Latin-1 carries any bytes through text and back unchanged.
     text = redact_tokens(reply.body.decode("latin-1"))
-    body = redact(text, [provider.api_key.get_secret_value()]).encode("latin-1")
+    body = redact(text, provider.secrets(reply.body)).encode("latin-1")
     return Reply(status=reply.status, headers=listed(reply.headers, _RETURNED), body=body)
 
 

@@ -36,7 +36,7 @@ class FakeIntake:
 
 
 def app(intake: FakeIntake, patience: float = 30.0) -> ASGIApp:
-    return application([Callbacks(SIGNER, intake, LIMIT, patience).route()])
+    return application([Callbacks(SIGNER, intake, LIMIT, patience=patience).route()])
 
 
 def bare(intake: FakeIntake) -> ASGIApp:

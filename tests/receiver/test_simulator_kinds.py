@@ -20,13 +20,13 @@ every_made = pytest.mark.parametrize("path", MADE)
 
 def test_every_operation_of_the_adapter_can_be_rehearsed() -> None:
     assert {*OPERATIONS, *MADE, *INSTANT} == set(ROWS)
-    assert {path: (row.name, row.field) for path, row in MADE.items()} == {
-        path: (ROWS[path].name, ROWS[path].callback_field) for path in MADE
-    }
+    for path, row in MADE.items():
+        assert (row.name, row.field) == (ROWS[path].name, ROWS[path].callback_field)
     assert {path for path, row in ROWS.items() if row.instant} == set(INSTANT)
 
 
 async def submit(b: Bench, row: Operation, **fields: Any) -> Any:
+    assert row.callback_field is not None
     body = {"prompt": "rain", "taskId": "parent", **fields, row.callback_field: CALLBACK}
     reply = await b.client.post(row.path, json=body, headers=KEY)
     return SUNO.read_reply(row, Reply(status=reply.status_code, body=reply.content))
@@ -142,12 +142,12 @@ async def test_instant_operation_answers_with_what_it_made(path: str) -> None:
     verdict = SUNO.read_reply(row, Reply(status=200, body=reply.content))
     assert verdict.stage is Stage.COMPLETE
     (result,) = verdict.results
-    said = {
-        "timestamps": lambda data: [word["word"] for word in data["words"]] == ["Lanterns", "on", "the", "water"],
-        "persona": lambda data: data == {"persona_id": "persona-a", "name": "Ferry Singer", "description": "Warm"},
-        "style": lambda data: data["style"].startswith("indie folk, "),
-    }
-    assert said[INSTANT[path]](result.data)
+    if INSTANT[path] == "timestamps":
+        assert [word["word"] for word in result.data["words"]] == ["Lanterns", "on", "the", "water"]
+    elif INSTANT[path] == "persona":
+        assert result.data == {"persona_id": "persona-a", "name": "Ferry Singer", "description": "Warm"}
+    else:
+        assert result.data["style"].startswith("indie folk, ")
 
 
 async def test_words_can_be_aligned_for_a_task_that_is_not_known() -> None:

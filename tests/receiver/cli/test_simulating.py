@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from receiver.cli.simulating import SimulateOptions, nearer, script_of
+from receiver.cli.simulating import SimulateOptions, nearer, row_of, script_of
 from receiver.errors import ConfigError
 from receiver.simulator import Script
 from tests.support.process import ADMIN, command, serving, write_config
@@ -64,6 +64,33 @@ async def test_a_rehearsal_goes_only_to_routes_that_say_so(word: str, told: bool
     assert (ran.code, plain.code) == (0, 0)
     assert "failed    200" in plain.out
     assert "rehearsals go only to routes that say `via: simulated`" in plain.err
+
+
+@pytest.mark.parametrize(
+    ("operation", "stage", "said"),
+    [
+        ("persona", "complete", "'persona' can't be rehearsed: it is not called back, or not known"),
+        ("lyric", "complete", "did you mean lyrics?"),
+        ("wav", "text", "'wav' has no stage 'text'; use complete or failed."),
+    ],
+)
+def test_what_is_never_called_back_is_wrong_use(operation: str, stage: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        row_of(SimulateOptions(operation=operation, stage=stage))
+    assert said in caught.value.mistakes[0]
+
+
+@pytest.mark.parametrize("operation", ["lyrics", "stems", "voice_phrase_regenerate", "recovery"])
+async def test_other_kinds_than_songs_are_rehearsed_too(operation: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path, providers=PROVIDERS, **via("simulated"))
+    async with serving(config) as running:
+        env = {"RECEIVER_URL": running.url, "RECEIVER_TOKEN": ADMIN}
+        ran = await command("simulate", "--operation", operation, "--delay", "0", "--json", env=env)
+    said = json.loads(ran.out)
+    assert said["callbacks"] == [{"stage": "complete", "status": 200}]
+    submission = said["submission"]
+    assert [event["type"] for event in submission["events"]] == [f"{submission['kind']}.complete"]
+    assert [row["state"] for row in submission["deliveries"]] == ["delivered"]
 
 
 async def test_an_operation_that_can_not_be_rehearsed_ends_with_2(tmp_path: Path) -> None:
