@@ -19,8 +19,6 @@ logger = logging.getLogger(__name__)
 
 # Above this a body is parsed in a thread, so that one large callback doesn't hold up the others.
 _LARGE = 256 * 1024
-# A provider without callbacks is asked from here on: no song is ready before.
-_ASK_FROM = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class Intake:
         now = self.store.now()
         provider = self.providers.get(provider_name)
         deadline = now + (provider.patience(operation) if provider else operation.deadline)
-        early = self.early(provider_name)
+        early = self.early(operation)
         return Submission(
             id=ident or self.new_id("sub"),
             provider=provider_name,
@@ -65,10 +63,9 @@ class Intake:
             ask_at=min(deadline, now + early) if early else deadline,
         )
 
-    def early(self, provider_name: str) -> timedelta | None:
+    def early(self, operation: Operation) -> timedelta | None:
         """How long after its submission a song is first asked about, where no callback can tell of it."""
-        provider = self.providers.get(provider_name)
-        return self.ask_from or (_ASK_FROM if provider and not provider.callbacks else None)
+        return self.ask_from or operation.ask_from
 
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""

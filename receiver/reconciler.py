@@ -106,8 +106,8 @@ class Reconciler:
         for sibling in await self.store.by_task(submission.task_id, submission.provider):
             if sibling.ask_at is not None or sibling.stage is Stage.LOST or sibling.id == submission.id:
                 await self.intake.answer(sibling, reply, self._ask_again(sibling))
-        if self.public and provider.callbacks:
-            await self._listen(submission)
+        if self.public:
+            await self._listen(submission, provider)
 
     async def _call(self, provider: Provider, request: Request, name: str) -> Reply | None:
         # Each has a budget of its own, so that none waits for another.
@@ -125,17 +125,18 @@ class Reconciler:
         delay = ask_delay(submission.asks + 1, now - deadline, self.jitter())
         if not delay or now >= deadline:
             return delay
-        if self.intake.early(submission.provider):
+        provider = self.providers.get(submission.provider)
+        if provider and self.intake.early(provider.operation(submission.operation)):
             return min(delay, pace(now - submission.created_at))
         return min(delay, _SOON) if submission.held else delay
 
-    async def _listen(self, asked: Submission) -> None:
+    async def _listen(self, asked: Submission, provider: Provider) -> None:
         """Tells, at most once a day, where the last ends all came by status call and none by callback."""
         settled = await self.store.submission(asked.id)
         if settled is None or settled.via is not Via.STATUS or settled.stage not in {Stage.COMPLETE, Stage.FAILED}:
             return
         recent = await self.store.submissions(Query(provider=asked.provider, limit=5 * _SILENT))
-        ends = list(_by_callback(recent.data))[:_SILENT]
+        ends = list(_by_callback(recent.data, provider))[:_SILENT]
         if len(ends) == _SILENT and not any(ends):
             await self.store.emit([self._silent(settled)])
 
@@ -158,8 +159,9 @@ class Reconciler:
         )
 
 
-def _by_callback(submissions: list[Submission]) -> Iterator[bool]:
+def _by_callback(submissions: list[Submission], provider: Provider) -> Iterator[bool]:
     """Of each that has ended and could be called back, newest first, whether a callback ended it."""
     for submission in submissions:
-        if submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.simulated and submission.via:
+        called = provider.operation(submission.operation).callback_field is not None
+        if called and submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.simulated:
             yield submission.via is Via.CALLBACK

@@ -102,7 +102,7 @@ def target(desk: Desk, provider: str | None, operation: str) -> str:
         raise usage(f"Name a provider with --provider: {', '.join(desk.settings.providers) or 'there is none yet'}.")
     if name not in desk.settings.providers:
         raise usage(f"There is no provider {name!r}; {suggestion(name, desk.settings.providers)}")
-    return f"/{name}{_row(desk.settings.providers[name].operations, operation).path}"
+    return f"/{name}{_row(desk.settings.providers[name].rows(), operation).path}"
 
 
 def _row(rows: tuple[Operation, ...], name: str) -> Operation:

@@ -78,8 +78,6 @@ class Provider(Section):
     """A Suno API that we submit to: its fields are its YAML keys, its methods are pure."""
 
     operations: ClassVar[tuple[Operation, ...]] = ()
-    callbacks: ClassVar[bool] = True
-    """Whether the provider calls back at all; else every submission is asked about, early and often enough."""
 
     type: str
     api_key: SecretStr

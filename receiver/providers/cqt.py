@@ -48,7 +48,6 @@ def _status_path(path: str) -> str:
 
 class Cqt(Provider):
     operations: ClassVar[tuple[Operation, ...]] = tuple(TASKS.values())
-    callbacks: ClassVar[bool] = False
 
     type: Literal["cqt"]
     base_url: Address = "https://api.cqtai.com"

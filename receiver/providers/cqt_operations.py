@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from receiver.events import Kind
 from receiver.providers.base import Operation
+from receiver.results import ANY_FILE
 
 SUBMIT_PATH = "/api/cqt/generator/suno"
 
@@ -33,19 +34,20 @@ def _long(name: str, kind: Kind, main_role: str | None = None) -> Operation:
     )
 
 
-def _small(name: str, kind: Kind) -> Operation:
+def _small(name: str, kind: Kind, main_role: str | None = None) -> Operation:
     return Operation(
         name=name,
         kind=kind,
         path=SUBMIT_PATH,
         callback_field=None,
+        main_role=main_role,
         deadline=_MINUTES_2,
         ask_from=_SMALL_FROM,
     )
 
 
-# What the `task` of the body says, and the row for it. Only songs have a known shape that their main file can be missed
-# in; of the rest it is not known what they look like.
+# What the `task` of the body says, and the row for it. Only of songs and stems it is known what they look like; a video
+# or a WAV must have some file.
 TASKS: Mapping[str, Operation] = {
     "create": _long("generate", Kind.MUSIC, "audio"),
     "extend": _long("extend", Kind.MUSIC, "audio"),
@@ -55,13 +57,13 @@ TASKS: Mapping[str, Operation] = {
     "replace_section": _long("replace_section", Kind.MUSIC, "audio"),
     "replace_merge": _long("replace_merge", Kind.MUSIC, "audio"),
     "inspiration": _long("inspiration", Kind.MUSIC, "audio"),
-    "gen_stem_two": _long("gen_stem_two", Kind.STEMS),
-    "gen_stem_all": _long("gen_stem_all", Kind.STEMS),
-    "mp4": _long("mp4", Kind.VIDEO),
+    "gen_stem_two": _long("gen_stem_two", Kind.STEMS, ANY_FILE),
+    "gen_stem_all": _long("gen_stem_all", Kind.STEMS, ANY_FILE),
+    "mp4": _long("mp4", Kind.VIDEO, ANY_FILE),
     "lyrics": _small("lyrics", Kind.LYRICS),
     "upsample_tags": _small("upsample_tags", Kind.STYLE),
     "persona": _small("persona", Kind.PERSONA),
-    "wav": _small("wav", Kind.WAV),
+    "wav": _small("wav", Kind.WAV, ANY_FILE),
     "timeline": _small("timestamped_lyrics", Kind.TIMESTAMPS),
     "downbeats": _small("downbeats", Kind.OTHER),
 }

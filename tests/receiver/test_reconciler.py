@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from receiver.errors import StoreUnavailable, Unreachable
 from receiver.events import Stage, Submission
 from receiver.outbound import Answer
+from receiver.providers.base import Operation
 from receiver.providers.sunoapi import SunoApi
 from receiver.reconciler import Reconciler
 from tests.support.deliveries import FakeHttp, make_answer
@@ -222,8 +223,10 @@ async def test_status_mode_asks_early_and_often_until_the_deadline(house: Kit) -
 
 
 async def test_a_provider_without_callbacks_is_asked_early_though_callbacks_could_reach_us(house: Kit) -> None:
+    rows = tuple(replace(row, callback_field=None, ask_from=timedelta(seconds=20)) for row in SunoApi.operations)
+
     class Mute(SunoApi):
-        callbacks: ClassVar[bool] = False
+        operations: ClassVar[tuple[Operation, ...]] = rows
 
     silent = Mute(type="sunoapi", api_key=SecretStr("key"), base_url="http://127.0.0.1:1")
     house.intake = replace(house.intake, providers={"suno": silent})

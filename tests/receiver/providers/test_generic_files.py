@@ -62,7 +62,11 @@ def test_addresses_that_are_no_results_are_left_out() -> None:
 
 
 def test_what_nobody_understands_is_one_result_without_our_token() -> None:
-    value = {"url": "https://x.example/a.mp3", "tempo": 96, "note": f"https://me.example/callbacks/{TOKEN} is down"}
+    value = {
+        "url": "https://x.example/a.mp3",
+        "tempo": 96,
+        "note": f"no answer from https://me.example/callbacks/{TOKEN}",
+    }
     result = lump(value, "1")
     assert result.files == (File("audio", "https://x.example/a.mp3"),)
     assert set(result.data) == {"tempo", "note"}

@@ -3,13 +3,15 @@ import pytest
 from receiver.errors import ConfigError
 from receiver.providers import TYPES, provider_class
 from receiver.providers.base import Provider
+from tests.support.provider_makers import make_provider
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_type_names_its_class(name: str) -> None:
     found = provider_class(name)
     assert issubclass(found, Provider)
-    assert found.model_validate({"type": name, "api_key": "k"}).type == name
+    assert isinstance(make_provider(name, "k"), found)
+    assert make_provider(name, "k").type == name
 
 
 @pytest.mark.parametrize(
