@@ -7,7 +7,7 @@ from typing import Any
 
 from receiver.events import Kind
 from receiver.providers.fields import CALLBACKS, ENVELOPE, JOB, RECORDS, RESULTS, Known
-from receiver.providers.jobs import is_job, job_kind, read_object
+from receiver.providers.jobs import is_job, job_kind, parsed_result
 from receiver.providers.kinds import kind_of
 from receiver.providers.made import IMAGE_FLAGS
 from receiver.providers.notes import MIDI_FLAGS
@@ -26,9 +26,9 @@ def strangers(kind: Kind, body: Mapping[str, Any], *, status: bool) -> tuple[str
     data = body.get("data")
     fields: Mapping[str, Any] = data if isinstance(data, dict) else {"data": data}
     if is_job(fields):
-        result = {"resultJson": _parsed(fields.get("resultJson"))}
-        known: Known = {**JOB, "resultJson": RESULTS.get(kind_of(job_kind(kind, fields), result["resultJson"] or {}))}
-        body = {**body, "data": {**fields, **result}}
+        result = parsed_result(fields.get("resultJson"))
+        known: Known = {**JOB, "resultJson": RESULTS.get(kind_of(job_kind(kind, fields), result))}
+        body = {**body, "data": {**fields, "resultJson": result}}
     else:
         found = kind_of(kind, fields)
         if found is Kind.OTHER:
@@ -36,10 +36,6 @@ def strangers(kind: Kind, body: Mapping[str, Any], *, status: bool) -> tuple[str
         known = {**CALLBACKS.get(found, {}), **RECORDS.get(found, {})} if status else CALLBACKS.get(found, {})
     named = _walk(body, {**ENVELOPE, "data": known}, "")
     return tuple(dict.fromkeys(islice(named, _MOST)))
-
-
-def _parsed(held: Any) -> Any:
-    return read_object(held) if isinstance(held, str) else held
 
 
 def _walk(value: Any, known: Known | None, at: str) -> Iterator[str]:

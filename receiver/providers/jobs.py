@@ -72,10 +72,10 @@ def model_of(operation: str) -> str | None:
     return next((PREFIX + model for model, name in MODELS.items() if name == operation), None)
 
 
-def read_object(body: bytes | str) -> Mapping[str, Any]:
-    """The JSON object in a body or a text; empty where there is none."""
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in a body; empty where there is none."""
     try:
-        value = load(body.encode("utf-8", "replace") if isinstance(body, str) else body)
+        value = load(body)
     except Unrecognised:
         return {}
     return value if isinstance(value, dict) else {}
@@ -85,10 +85,18 @@ def is_job(data: Mapping[str, Any]) -> bool:
     return "resultJson" in data or ("state" in data and "model" in data)
 
 
+def parsed_result(held: Any) -> Mapping[str, Any]:
+    """What the text in `resultJson` holds; a bare list is taken for the data that songs come in."""
+    try:
+        value = load(held.encode("utf-8", "replace")) if isinstance(held, str) else held
+    except Unrecognised:
+        return {}
+    return value if isinstance(value, dict) else {"data": value} if isinstance(value, list) else {}
+
+
 def job_result(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the text in `resultJson` holds, with what lies in an object of its own spread beside the rest."""
-    held = data.get("resultJson")
-    found = held if isinstance(held, dict) else read_object(held) if isinstance(held, str) else {}
+    """The result, with what lies in an object of its own spread beside the rest."""
+    found = parsed_result(data.get("resultJson"))
     inner = found.get("resultObject")
     return {**found, **inner} if isinstance(inner, dict) else found
 

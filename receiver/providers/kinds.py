@@ -60,14 +60,14 @@ def kind_of(kind: Kind, data: Mapping[str, Any]) -> Kind:
 
 
 def _shape(data: Mapping[str, Any]) -> Kind | None:
+    lyrics = [item for item in lyric_items(data) if isinstance(item, dict)]
+    if any("text" in item and "id" not in item for item in lyrics):
+        return Kind.LYRICS
     if set(data) == {"data"}:  # the envelope held a list in place of an object
         return Kind.RECOVERY
     names = spread(data).keys()
     marked = next((kind for kind, marks in _MARKS if marks & names), None)
     if marked is not None:
         return marked
-    lyrics = [item for item in lyric_items(data) if isinstance(item, dict)]
-    if any("text" in item and "id" not in item for item in lyrics):
-        return Kind.LYRICS
     songs = [item for item in song_items(data) if isinstance(item, dict)]
     return Kind.MUSIC if any(_SONG_FIELDS & item.keys() for item in songs) else None

@@ -95,9 +95,7 @@ def _stem_object(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if named is not None:
         return named
     response = data.get("response")
-    if isinstance(response, dict):
-        return response
-    return {} if "response" in data else data
+    return response if isinstance(response, dict) else data
 
 
 def _images(data: Mapping[str, Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from receiver.events import Stage, Submission
-from receiver.providers.base import Provider
+from receiver.providers.base import Provider, Request
 from receiver.store.base import Store
 from receiver.submissions.answers import returned
 from receiver.submissions.asked import Asked
@@ -30,10 +30,20 @@ class Statuses:
         own = [one for one in known if asked.identity.sees(one.client)]
         if not own:
             return returned(provider.render_no_task(asked.request), provider, {"x-receiver-callback": "none"})
-        if asked.fresh or not _is_final(own[0]):
+        if asked.fresh or not _is_final(own[0]) or not _is_its_call(provider, own[0], asked.request):
             return None
         headers = {"x-receiver-submission": own[0].id, "x-receiver-callback": "none"}
         return returned(provider.render_status(own[0]), provider, headers)
+
+
+def _is_its_call(provider: Provider, submission: Submission, request: Request) -> bool:
+    """Whether this is the status call of such a submission: only the provider knows what another one answers."""
+    own = provider.status_request(submission)
+    return own is not None and _place(own) == _place(request)
+
+
+def _place(request: Request) -> str:
+    return request.path.partition("?")[0].rstrip("/")
 
 
 def _is_final(submission: Submission) -> bool:

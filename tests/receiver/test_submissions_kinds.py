@@ -77,6 +77,13 @@ async def test_a_task_of_another_client_is_unknown(base: Kit) -> None:
     assert (asked, answer["data"]["status"]) == (0, "SUCCESS")
 
 
+async def test_the_status_call_of_another_kind_is_the_providers_to_answer(base: Kit) -> None:
+    await known(base)
+    made = house(base, PENDING)
+    await made.post("/suno/api/v1/lyrics/record-info", b"", method="GET", query="taskId=task-1")
+    assert len(made.http.sent) == 1
+
+
 async def test_a_task_that_nobody_knows_passes_through(base: Kit) -> None:
     assert (await poll(base, "taskId=task-7"))[1] == 1
 

@@ -92,6 +92,12 @@ def test_news_inside_the_result_of_a_job_is_found() -> None:
     )
 
 
+@pytest.mark.parametrize("held", [None, True, 7, [None], [], "", "[", "7", "[7]", {}, {"data": None}])
+def test_result_of_a_job_of_any_sort_holds_no_news(held: Any) -> None:
+    data = {"taskId": "t", "model": "ai-music-api/cover-generate", "state": "success", "resultJson": held}
+    assert news("cover_image", data, provider=KIE) == ()
+
+
 SECRET = "sk-0123456789abcdef0123456789abcdef0123456789abcdef"
 
 

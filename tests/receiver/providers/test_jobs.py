@@ -169,6 +169,22 @@ def test_addresses_of_an_unknown_kind_are_files_of_one_result() -> None:
     )
 
 
+@pytest.mark.parametrize("result", [[{"id": "a", "title": "T"}], {"data": [{"id": "a", "title": "T"}]}])
+@pytest.mark.parametrize("as_text", [True, False])
+def test_songs_may_be_a_bare_list_and_the_result_an_object(result: Any, as_text: bool) -> None:
+    held = json.dumps(result) if as_text else result
+    data = {"taskId": "t", "model": "ai-music-api/generate", "state": "success", "resultJson": held}
+    report = KIE.parse_callback(KIE.operation("generate"), {}, json.dumps({"code": 200, "data": data}).encode())
+    assert (report.stage, report.results) == (Stage.COMPLETE, (Result(id="a", title="T"),))
+
+
+def test_lyrics_in_the_place_of_songs_are_lyrics() -> None:
+    held = json.dumps({"data": [{"text": "[Verse]", "title": "T", "status": "complete"}]})
+    data = {"taskId": "t", "model": "ai-music-api/generate-lyrics", "state": "success", "resultJson": held}
+    report = KIE.parse_callback(KIE.operation("lyrics"), {}, json.dumps({"code": 200, "data": data}).encode())
+    assert report.results == (Result(id="1", title="T", lyrics="[Verse]"),)
+
+
 def test_result_that_is_no_json_leaves_a_job_without_results() -> None:
     report = parse("music", "callback.complete.job-with-broken-result", "generate")
     assert (report.stage, report.results) == (Stage.COMPLETE, ())

@@ -144,6 +144,7 @@ def test_notes_are_numbers_however_they_were_written(sample: str) -> None:
     ("note", "read"),
     [
         ({"pitch": 60, "start": 0, "end": 1, "velocity": 127}, {"velocity": 1.0}),
+        ({"pitch": 60, "start": 0, "end": 1, "velocity": 63.5}, {"velocity": 0.5}),
         ({"pitch": "60", "start": "1e0", "end": 1, "velocity": "0.5"}, {"start": 1.0, "velocity": 0.5}),
         ({"pitch": 60, "start": 0, "end": 1}, {"velocity": 1.0}),
         ({"pitch": 60, "start": 0, "end": 1, "velocity": -3}, {"velocity": 0.0}),
