@@ -135,7 +135,8 @@ class Submission:
     `held` says why a `complete` is kept back: `half` (a main file is missing), `conflict` (it came after `failed`);
     `ask_at` is when the reconciler asks next, None when it need not. `via` is how its last stage came.
     `client_callback` is the callback URL that the client had set itself, `title` what it called the thing it asked for;
-    `path` is where it was sent to at the provider. With `forward` the client's own callback is served too.
+    `path` is where it was sent to at the provider. With `forward` the client's own callback is served too;
+    `called` says that a callback has come.
     """
 
     id: str
@@ -164,6 +165,7 @@ class Submission:
     title: str | None = None
     path: str | None = None
     forward: bool = False
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

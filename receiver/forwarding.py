@@ -1,5 +1,6 @@
 """The reserved handler `client`: a client's own callback URL gets what the provider's callback would have brought."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal
@@ -15,6 +16,7 @@ from receiver.tokens import redact_tokens
 from receiver.units import Duration
 
 _PORTS = {"http": 80, "https": 443}
+_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def is_allowed(url: str, patterns: Sequence[str]) -> bool:
@@ -24,16 +26,23 @@ def is_allowed(url: str, patterns: Sequence[str]) -> bool:
         place = _place(wanted)
     except ValueError:
         return False
-    if wanted.scheme not in _PORTS or wanted.username is not None or wanted.password is not None or "\\" in url:
+    if wanted.scheme not in _PORTS or wanted.username is not None or wanted.password is not None:
         return False
-    if any(unquote(part) in {".", ".."} for part in wanted.path.split("/")):
+    if _UNSAFE.search(url) or _climbs(wanted.path):
         return False
     return any(_place(urlsplit(one)) == place and _covers(urlsplit(one).path, wanted.path) for one in patterns)
 
 
+def _climbs(path: str) -> bool:
+    """Whether a part of the path leads up, however often it is encoded."""
+    while (plain := unquote(path)) != path:
+        path = plain
+    return any(part.partition(";")[0] in {".", ".."} for part in path.replace("\\", "/").split("/"))
+
+
 def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
     """Raises ValueError for a port that is none."""
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname, _PORTS.get(parts.scheme) if parts.port is None else parts.port
 
 
 def _covers(pattern: str, path: str) -> bool:
@@ -47,6 +56,8 @@ class ClientCallbacks(Handler):
 
     type: Literal["client"] = CLIENT
     timeout: Duration = timedelta(seconds=15)
+    # One handler for all clients: an endpoint that hangs must not hold the others' callbacks back.
+    concurrency: int = 100
     _providers: Mapping[str, Provider] = PrivateAttr(default_factory=dict)
 
     @classmethod

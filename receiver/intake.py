@@ -23,13 +23,17 @@ _LARGE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What a callback says; `reason` where no parser understands it, `doubt` why it is not believed yet."""
+    """What a callback says; `reason` where no parser understands it, `doubt` why it is not believed yet.
+
+    `unsigned`: not even its task id is.
+    """
 
     operation: Operation | None = None
     report: Report | None = None
     reason: str = ""
     trust: Trust = Trust.TOKEN
     doubt: str = ""
+    unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +115,21 @@ class Intake:
         heard = await asyncio.to_thread(self._hear, submission, callback.headers, callback.body)
         if heard.report is None or _contradicts(heard.report, submission):
             return False
+        if submission.standing and heard.report.task_id is None:
+            return False
         if not dry_run:
-            await self.store.reread(kept, lambda current, _: self._decide(current, heard, duplicate=False))
+            await self._take_again(kept, submission, heard, heard.report)
         return True
+
+    async def _take_again(self, kept: KeptCallback, submission: Submission, heard: _Heard, report: Report) -> None:
+        if not submission.standing or report.task_id is None:
+            await self.store.reread(kept, lambda current, _: self._decide(current, heard, duplicate=False))
+            return
+        # What came on a standing URL belongs to the task that it names.
+        callback = replace(kept.callback, id=self.new_id("cb"))
+        subject = self._of_standing(submission, report.task_id)
+        await self.store.change(subject, lambda current, known: self._decide(current, heard, known), callback)
+        await self.store.reread(kept, lambda current, _: Change(submission=current, remark="read again"))
 
     async def answer(self, submission: Submission, reply: Reply | None, ask_again: timedelta | None) -> None:
         """The answer to a status call, None where there was none; `ask_again` is the delay until the next, if any."""
@@ -122,7 +138,7 @@ class Intake:
         report = self._parse_status(submission, operation, reply)
         await self.store.change(
             submission.id,
-            lambda current, _: answered(current, report, moment, ask_again=ask_again),
+            lambda current, known: answered(current, report, moment, ask_again=ask_again, duplicate=known),
             self._callback(Via.STATUS, reply.headers, reply.body) if reply else None,
         )
 
@@ -138,8 +154,9 @@ class Intake:
         operation, trust = provider.operation(submission.operation), Trust.TOKEN
         try:
             verified = provider.verify(headers, body, self.store.now())
-            report = provider.parse_callback(operation, headers, body)
-            return _Heard(operation, report, trust=verified or trust, doubt=_doubt(provider, verified, report))
+            report = provider.parse_callback(operation, headers, self._without_secrets(body))
+            doubt, unsigned = _doubt(provider, verified, report), verified is None
+            return _Heard(operation, report, trust=verified or trust, doubt=doubt, unsigned=unsigned)
         except Unrecognised as error:
             return _Heard(operation, reason=str(error), trust=trust)
         except Exception:  # a parser's failure must not change the answer to the provider
@@ -150,16 +167,26 @@ class Intake:
         moment = self._moment(heard.operation, Via.CALLBACK, heard.trust)
         if heard.report is None:
             return unrecognised(current, heard.reason, moment, duplicate=duplicate)
-        if heard.doubt and not current.simulated:
-            return doubted(current, heard.doubt, moment)
+        current = replace(current, called=True)
+        if self._waits(current, heard, heard.report):
+            task_id = None if heard.unsigned else heard.report.task_id
+            return doubted(current, heard.doubt, moment, task_id=task_id)
         return reported(current, heard.report, moment, duplicate=duplicate)
+
+    def _waits(self, submission: Submission, heard: _Heard, report: Report) -> bool:
+        """Whether a status call has to agree first. Where there is none, only a signature is waited for."""
+        if not heard.doubt or submission.simulated or (_contradicts(report, submission) and not heard.unsigned):
+            return False
+        provider = self.providers.get(submission.provider)
+        named = replace(submission, task_id=submission.task_id or report.task_id or "any")
+        return heard.unsigned or (provider is not None and provider.status_request(named) is not None)
 
     def _parse_status(self, submission: Submission, operation: Operation | None, reply: Reply | None) -> Report | None:
         provider = self.providers.get(submission.provider)
         if provider is None or operation is None or reply is None:
             return None
         try:
-            return provider.parse_status(operation, reply)
+            return provider.parse_status(operation, replace(reply, body=self._without_secrets(reply.body)))
         except Unrecognised as error:
             logger.warning("the status answer for %s says nothing: %s", submission.id, error)
         except Exception:  # the submission must be asked for again, whatever the parser does

@@ -80,11 +80,17 @@ class Reconciler:
     async def _start(self) -> int:
         due = await self.store.due_asks(_BATCH, _HOLD)
         # Two submissions may share a task: one call is for both.
-        for submission in {(one.provider, one.task_id or one.id): one for one in due}.values():
+        for submission in {self._call_of(one): one for one in due}.values():
             task = asyncio.create_task(self._ask(submission), name=submission.id)
             self._asking.add(task)
             task.add_done_callback(self._ended)
         return len(due)
+
+    def _call_of(self, submission: Submission) -> tuple[str, str]:
+        """What tells the call about it from any other."""
+        provider = self.providers.get(submission.provider)
+        request = provider.status_request(submission) if provider and not submission.simulated else None
+        return submission.provider, f"{request.path}\0{request.body!r}" if request else submission.id
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
@@ -104,7 +110,8 @@ class Reconciler:
             return
         reply = await self._call(provider, request, submission.provider)
         for sibling in await self.store.by_task(submission.task_id, submission.provider):
-            if sibling.ask_at is not None or sibling.stage is Stage.LOST or sibling.id == submission.id:
+            asked = sibling.ask_at is not None or sibling.stage is Stage.LOST or sibling.id == submission.id
+            if asked and provider.status_request(sibling) == request:
                 await self.intake.answer(sibling, reply, self._ask_again(sibling))
         if self.public:
             await self._listen(submission, provider)
@@ -162,6 +169,8 @@ class Reconciler:
 def _by_callback(submissions: list[Submission], provider: Provider) -> Iterator[bool]:
     """Of each that has ended and could be called back, newest first, whether a callback ended it."""
     for submission in submissions:
-        called = provider.operation(submission.operation).callback_field is not None
-        if called and submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.simulated:
-            yield submission.via is Via.CALLBACK
+        # Those that were registered have told the provider no URL of ours.
+        told = submission.path is not None and provider.operation(submission.operation).callback_field is not None
+        ended = submission.stage in {Stage.COMPLETE, Stage.FAILED} and not submission.simulated
+        if ended and (told or submission.called):
+            yield submission.called

@@ -105,10 +105,17 @@ def asked_at_once(change: Change, moment: Moment) -> Change:
     return replace(change, submission=replace(submission, ask_at=moment.now)) if due else change
 
 
-def doubted(submission: Submission, reason: str, moment: Moment) -> Change:
-    """A callback that is kept and believed only when a status call agrees, which is asked for at once."""
-    asked = replace(submission, ask_at=moment.now) if _can_be_asked(submission) else submission
-    return Change(submission=asked, remark=f"held: {reason}")
+def doubted(submission: Submission, reason: str, moment: Moment, *, task_id: str | None = None) -> Change:
+    """A callback that is kept and believed only when a status call agrees, which is asked for at once.
+
+    `task_id` is what it names, where that much of it is believed. Where nobody can be asked its deadline is the end.
+    """
+    if _is_settled(submission):
+        return Change(submission=submission, remark=f"held: {reason}")
+    deadline_at = submission.deadline_at or moment.now + _PATIENCE
+    heard = replace(submission, task_id=submission.task_id or task_id, deadline_at=deadline_at)
+    ask_at = moment.now if _can_be_asked(heard) else heard.ask_at or deadline_at
+    return Change(submission=replace(heard, ask_at=ask_at), remark=f"held: {reason}")
 
 
 def unrecognised(submission: Submission, reason: str, moment: Moment, *, duplicate: bool = False) -> Change:
@@ -129,13 +136,23 @@ def too_large(submission: Submission, reason: str, moment: Moment, *, duplicate:
     return replace(change, submission=asked)
 
 
-def answered(submission: Submission, report: Report | None, moment: Moment, *, ask_again: timedelta | None) -> Change:
+def answered(
+    submission: Submission,
+    report: Report | None,
+    moment: Moment,
+    *,
+    ask_again: timedelta | None,
+    duplicate: bool = False,
+) -> Change:
     """The outcome of one status call; `report` is None where the provider gave no readable answer.
 
     At the deadline a half `complete` goes out partial, and what is still pending is overdue. `ask_again` is the delay
     until the next call; None: there will be none, and what is still pending then is lost.
     """
     change = reported(submission, report, moment) if report else _unanswered(submission, moment)
+    if duplicate and change.remark.startswith("unrecognised"):
+        # The same wrong answer, asked for again and again, is told once.
+        change = replace(change, events=())
     after = replace(change.submission, asks=submission.asks + 1, ask_at=moment.now + ask_again if ask_again else None)
     if _is_settled(after):
         return replace(change, submission=replace(after, ask_at=None))

@@ -102,6 +102,7 @@ class Registration:
     task_id: str
     client: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    by_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Registering:
         identity = await self._parts.access.identify(request)
         read_params(request.query_params, ())
         body = await read(RegistrationBody, request, self._parts)
-        wish = Registration(**body.model_dump())
+        wish = Registration(**body.model_dump(), by_admin=identity.admin)
         if not identity.admin:
             if wish.client not in (None, identity.client):
                 raise Rejection(403, "Forbidden", "A client registers its own submissions: leave client out.")

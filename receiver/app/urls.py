@@ -1,5 +1,6 @@
 """The addresses that we hand out: callback URLs for providers, links for people."""
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -66,10 +67,16 @@ class UrlMaker:
         Nobody knows how long ago it was made, and no callback will come: it is asked about at once.
         """
         operation = self._operation(wish)
-        known = [one for one in await self.store.by_task(wish.task_id, wish.provider) if one.client == wish.client]
-        if known:
-            return known[0], False
-        expected = self.intake.expect(wish.provider, operation)
+        known = await self.store.by_task(wish.task_id, wish.provider)
+        own = [one for one in known if one.client == wish.client]
+        if own:
+            return own[0], False
+        if known and not wish.by_admin:
+            raise Rejection(422, "Unknown task", f"{wish.provider} has no such task of yours. Check task_id.")
+        # However many register it at once, it is one.
+        named = f"{wish.provider}\0{wish.client or ''}\0{wish.task_id}"
+        ident = hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:32]
+        expected = self.intake.expect(wish.provider, operation, f"sub_{ident}")
         submission = replace(
             expected,
             client=wish.client,

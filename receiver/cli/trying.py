@@ -167,6 +167,8 @@ async def _try(handler: Handler, event: Event, settings: Settings) -> Mapping[st
         state, error = "dead", failure.reason
     except TargetFailure as failure:
         state, error = "waiting", failure.reason
+    except Exception as failure:  # noqa: BLE001 - as in the worker: a handler's defect is tried again
+        state, error = "pending", f"{type(failure).__name__}: {failure}"
     said = redact(error, handler.secrets()) if error else None
     return {"state": state, "error": said, "receipt": RECEIPT.dump_python(receipt, mode="json") if receipt else None}
 
@@ -179,6 +181,8 @@ async def _try_there(there: Remote, name: str, type_: str) -> Mapping[str, Any]:
             raise usage(f"The receiver at {there.url} has no handler {name!r}.") from None
         # One attempt is what a try is: what comes after it the receiver does by itself.
         while row["state"] not in _ENDED and not (row["attempts"] and row["state"] != "running"):
+            if row["waiting_for"] == "pause":
+                return {**row, "error": f"It is paused already: POST /v1/handlers/{name}/resume first."}
             await asyncio.sleep(_LOOK_S)
             row = await source.get(f"/v1/deliveries/{row['id']}")
     found: Mapping[str, Any] = row

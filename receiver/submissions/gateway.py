@@ -1,6 +1,7 @@
 """Serves `/{provider}/{path}`: tells a submission from a status call, an upload and all the rest."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -26,6 +27,9 @@ from receiver.web.access import Access
 from receiver.web.answers import not_found
 
 logger = logging.getLogger(__name__)
+
+# Letters, digits and the like, which mean the same encoded: a task is found however its status call is spelt.
+_PLAIN = re.compile(r"%(?:2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +96,7 @@ class Gateway:
         provider, request, client = self.providers[asked.name], asked.request, asked.identity.client
         policy = self.clients.get(client or "") or Policy(labels={})
         own_callback = provider.client_callback(request, operation)
-        parent = await self._parent(provider.parent(request, operation), asked)
+        parent = await self._own(provider.parent(request, operation), asked)
         return replace(
             self.intake.expect(asked.name, operation),
             stage=Stage.SENDING,
@@ -106,13 +110,17 @@ class Gateway:
             path=request.path.partition("?")[0],
         )
 
-    async def _parent(self, task_id: str | None, asked: Asked) -> Submission | None:
+    async def _own(self, task_id: str | None, asked: Asked) -> Submission | None:
+        """The client's newest submission of this task."""
         found = await self.store.by_task(task_id, asked.name) if task_id else []
         return next((one for one in found if one.client == asked.identity.client), None)
 
     async def _pass(self, asked: Asked) -> Response:
         """A request that is no submission, as far as we know: its answer may say that it was one."""
         provider, request = self.providers[asked.name], asked.request
+        if asked.key is not None and request.method == "POST":
+            detail = "Nothing was sent. Idempotency-Key holds for submissions, which this is not: leave it out."
+            raise Rejection(400, "Key without effect", detail)
         try:
             reply = await call(self.sender.http, provider, request, self.sender.timeout)
         except Outcome as failure:
@@ -127,6 +135,9 @@ class Gateway:
         verdict = self.providers[asked.name].read_reply(other(None), reply)
         if verdict.stage is not Stage.ACCEPTED or not verdict.task_id:
             return {}
+        known = await self._own(verdict.task_id, asked)
+        if known is not None:
+            return {"x-receiver-submission": known.id}
         moment = Moment(now=self.store.now(), new_id=self.intake.new_id)
         report = Report(stage=verdict.stage, task_id=verdict.task_id)
 
@@ -149,8 +160,9 @@ class Gateway:
         raw = http.scope.get("raw_path") or http.url.path.encode()
         whole = raw.partition(b"?")[0].decode("ascii", "replace")
         first, _, rest = whole.lstrip("/").partition("/")
-        if any(unquote(part) in {".", ".."} for part in whole.split("/")):
-            raise Rejection(400, "Bad path", "The path must not hold . or .. as a part.")
+        whole = _PLAIN.sub(lambda match: unquote(match[0]), whole)
+        if ";" in whole or any(unquote(part) in {".", ".."} for part in whole.split("/")):
+            raise Rejection(400, "Bad path", "The path must not hold ; anywhere, nor . or .. as a part.")
         if first == "api" and self.default:
             return self.default, "/api/" + _normal(rest)
         if first not in self.providers:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 
@@ -10,6 +11,8 @@ from receiver.providers.base import Provider, Request
 from receiver.store.base import Store
 from receiver.submissions.answers import returned
 from receiver.submissions.asked import Asked
+
+_MOST_VALUES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +27,28 @@ class Statuses:
         """
         provider = self.providers[asked.name]
         task_id = provider.asked_task(asked.request)
-        known = await self.store.by_task(task_id, asked.name) if task_id else []
-        if not known:
+        own: dict[str, list[Submission]] = {}
+        for named in dict.fromkeys([*([task_id] if task_id else ()), *_values(asked.request)]):
+            known = await self.store.by_task(named, asked.name)
+            own[named] = [one for one in known if asked.identity.sees(one.client)]
+            if known and not own[named]:
+                return returned(provider.render_no_task(asked.request), provider, {"x-receiver-callback": "none"})
+        found = own.get(task_id or "")
+        if not found:
             return None
-        own = [one for one in known if asked.identity.sees(one.client)]
-        if not own:
-            return returned(provider.render_no_task(asked.request), provider, {"x-receiver-callback": "none"})
-        if asked.fresh or not _is_final(own[0]) or not _is_its_call(provider, own[0], asked.request):
+        submission = found[0]
+        if asked.fresh or not _is_final(submission) or not _is_its_call(provider, submission, asked.request):
             return None
-        headers = {"x-receiver-submission": own[0].id, "x-receiver-callback": "none"}
-        return returned(provider.render_status(own[0]), provider, headers)
+        headers = {"x-receiver-submission": submission.id, "x-receiver-callback": "none"}
+        return returned(provider.render_status(submission), provider, headers)
+
+
+def _values(request: Request) -> list[str]:
+    """Whatever a GET names in its query: nobody knows which of several the provider reads."""
+    if request.method != "GET":
+        return []
+    query = request.path.partition("?")[2].replace(";", "&")
+    return list(dict.fromkeys(value for _, value in parse_qsl(query)))[:_MOST_VALUES]
 
 
 def _is_its_call(provider: Provider, submission: Submission, request: Request) -> bool:

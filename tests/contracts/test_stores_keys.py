@@ -3,9 +3,10 @@
 import asyncio
 from dataclasses import replace
 
+from receiver.events import Stage
 from receiver.store.base import Store
 from receiver.store.records import KEY_LIFE, KeptReply, Key
-from tests.contracts.store_kit import SECOND, Clock, a_submission
+from tests.contracts.store_kit import SECOND, Clock, a_submission, becomes
 
 KEY = Key(client="app", provider="suno", key="k-1", digest="aa")
 REPLY = KeptReply(status=200, headers={"content-type": "application/json"}, body=b'{"code":200}\xff')
@@ -71,3 +72,10 @@ async def test_of_many_that_come_at_once_one_takes_the_key(store: Store) -> None
     stored = [one for one in submissions if await store.submission(one.id)]
     assert len(stored) == 1
     assert {answer.submission_id for answer in answers if answer} == {stored[0].id}
+
+
+async def test_the_key_of_what_was_rejected_is_free_though_nobody_freed_it(store: Store) -> None:
+    first = a_submission()
+    await store.take_key(KEY, first)
+    await store.change(first.id, becomes(Stage.REJECTED))
+    assert await store.take_key(KEY, a_submission()) is None

@@ -10,7 +10,9 @@ async def test_the_admin_registers_for_anybody() -> None:
     api = make_api()
     answered = await api.post("/v1/submissions", {**WISH, "client": "app", "labels": {"project": "x"}})
     assert (answered.status, answered.json()["task_id"]) == (201, "task-9")
-    wish = Registration(provider="suno", operation="generate", task_id="task-9", client="app", labels={"project": "x"})
+    wish = Registration(
+        provider="suno", operation="generate", task_id="task-9", client="app", labels={"project": "x"}, by_admin=True
+    )
     assert api.registered == [wish]
 
 

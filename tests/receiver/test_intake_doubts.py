@@ -143,3 +143,55 @@ async def test_what_is_still_not_understood_stays_as_it_is(tmp_path: Path) -> No
         kept = await house.store.kept_callbacks(None, 10, unread=True)
         assert [await house.intake.reread(one) for one in kept] == [False, False]
         assert await house.store.kept_callbacks(None, 10, unread=True) == kept
+
+
+async def test_a_genuine_token_is_enough_to_know_the_task_where_the_end_is_confirmed(confirming: Kit) -> None:
+    submission = await confirming.expect(stage=Stage.UNKNOWN, deadline_at=None, ask_at=None)
+    await confirming.intake.receive(submission.id, {}, callback("complete"))
+    stored = await now(confirming, submission)
+    assert (stored.task_id, stored.ask_at) == ("task-1", confirming.clock())
+    assert stored.deadline_at is not None
+
+
+async def test_a_doubtful_one_on_a_url_made_ahead_has_an_end(signed: Kit) -> None:
+    submission = await signed.expect(deadline_at=None, ask_at=None)
+    await signed.intake.receive(submission.id, {}, callback("complete"))
+    stored = await now(signed, submission)
+    assert stored.ask_at == stored.deadline_at == signed.clock() + timedelta(minutes=5)
+
+
+async def test_where_nothing_can_be_asked_nothing_waits_to_be_confirmed(confirming: Kit) -> None:
+    submission = await confirming.expect(task_id="task-1", operation="brand_new")
+    await confirming.intake.receive(submission.id, {}, callback("complete"))
+    assert await confirming.types() == ["music.complete"]
+
+
+async def test_a_repeat_after_the_end_asks_nobody(confirming: Kit) -> None:
+    submission = await confirming.expect(task_id="task-1", stage=Stage.COMPLETE, ask_at=None)
+    await confirming.intake.receive(submission.id, {}, callback("complete"))
+    assert (await now(confirming, submission)).ask_at is None
+
+
+async def test_a_secret_that_the_provider_repeats_is_told_to_nobody(tmp_path: Path) -> None:
+    async with kit(tmp_path) as house:
+        submission = await house.expect(task_id="task-1")
+        body = {"code": 401, "msg": "bad key provider-key-123", "data": {"callbackType": "error", "task_id": "task-1"}}
+        await house.intake.receive(submission.id, {}, json.dumps(body).encode())
+        (event,) = await house.events()
+        assert event.type == "music.failed"
+        assert "provider-key-123" not in f"{event} {await now(house, submission)}"
+
+
+async def test_what_came_on_a_standing_url_belongs_to_its_task_when_it_is_read_again(tmp_path: Path) -> None:
+    async with kit(tmp_path) as house:
+        standing = await house.expect(standing=True, task_id=None)
+        blind = replace(house.intake, providers={})
+        for task in (b"task-1", b"task-2"):
+            await blind.receive(standing.id, {}, callback("complete").replace(b"task-1", task))
+        for kept in await house.store.kept_callbacks(None, 10, unread=True):
+            assert await house.intake.reread(kept)
+        assert (await now(house, standing)).stage is Stage.ACCEPTED
+        for task_id in ("task-1", "task-2"):
+            (found,) = await house.store.by_task(task_id)
+            assert found.stage is Stage.COMPLETE
+        assert await house.store.kept_callbacks(None, 10, unread=True) == []

@@ -240,7 +240,7 @@ async def test_a_provider_without_callbacks_is_asked_early_though_callbacks_coul
 
 async def settled(house: Kit, asking: Reconciler, count: int) -> None:
     for _ in range(count):
-        await house.expect(task_id="task-1")
+        await house.expect(task_id="task-1", path="/api/v1/generate")
     house.clock.forward(minutes=5)
     await asking.reconcile()
 
@@ -294,3 +294,14 @@ async def test_an_ask_that_fails_leaves_the_others_alone(house: Kit) -> None:
             await house.store.ping()
     asking.stop()
     await running
+
+
+async def test_what_was_registered_or_only_confirmed_by_a_status_call_is_no_silence(house: Kit) -> None:
+    asking, _ = reconciler(house, record("SUCCESS"))
+    for _ in range(11):
+        await house.expect(task_id="task-1")
+    for _ in range(11):
+        await house.expect(task_id="task-1", path="/api/v1/generate", called=True)
+    house.clock.forward(minutes=5)
+    await asking.reconcile()
+    assert "provider.silent" not in await house.types()

@@ -181,3 +181,48 @@ async def test_the_stored_submission_says_where_it_went(base: Kit) -> None:
     made = house(base)
     submission = await made.stored(await made.post("/suno/api/v1/generate", query="x=1"))
     assert submission.path == "/api/v1/generate"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/suno/api/v1/generate/record%2Dinfo", "taskId=task-1"),
+        (STATUS, "taskId=task-1&taskId=nobody"),
+        (STATUS, "taskId=nobody&taskId=task-1"),
+        (STATUS, "TaskId=task-1"),
+        (STATUS, "x=1;taskId=task-1"),
+        ("/suno/api/v1/brand-new/status", "job=task-1"),
+    ],
+)
+async def test_however_it_is_spelt_another_clients_task_is_unknown(base: Kit, path: str, query: str) -> None:
+    await known(base, client="other")
+    made = house(base, PENDING)
+    answered = await made.post(path, b"", method="GET", query=query)
+    assert (answered.status, answered.json()["data"], made.http.sent) == (200, None, [])
+
+
+async def test_a_semicolon_in_the_path_is_refused(base: Kit) -> None:
+    made = house(base, PENDING)
+    assert (await made.post(f"{STATUS};x=1", b"", method="GET", query="taskId=task-1")).status == 400
+    assert made.http.sent == []
+
+
+async def test_a_reply_that_names_a_known_task_makes_no_second_submission(base: Kit) -> None:
+    first = await known(base)
+    made = house(base, make_answer(200, b'{"code":200,"data":{"taskId":"task-1"}}'))
+    answered = await made.post("/suno/api/v1/brand-new/check", b'{"a":1}')
+    assert answered.header("x-receiver-submission") == first.id
+    assert await base.store.by_task("task-1") == [first]
+
+
+async def test_a_key_on_what_is_no_submission_is_refused_before_anything_is_sent(base: Kit) -> None:
+    made = house(base)
+    answered = await made.post("/suno/api/v1/brand-new", headers=[*CLIENT, ("idempotency-key", "k")])
+    assert (answered.status, answered.json()["title"], made.http.sent) == (400, "Key without effect", [])
+
+
+async def test_the_providers_words_about_a_refusal_hold_no_key_of_ours(base: Kit) -> None:
+    made = house(base, make_answer(200, b'{"code":401,"msg":"bad key provider-key-123","data":null}'))
+    submission = await made.stored(await made.post())
+    assert submission.error is not None
+    assert submission.error.message == "bad key [redacted]"

@@ -71,14 +71,15 @@ CROSS JOIN deliveries AS d ON d.handler = h.name AND d.waiting_for = 'pause' AND
 WHERE d.created_at <= :since ORDER BY d.created_at LIMIT 100
 """
 _HANDED_ON = "UPDATE deliveries SET handed_on = 1 WHERE id IN (SELECT value FROM json_each(?))"
-# Whoever asked for a rehearsal waits for it.
+# Whoever asked for a rehearsal, or for a delivery once more, waits for it.
 _PUT_OFF = """
-UPDATE deliveries SET due_at = quiet.until FROM (
-    SELECT d.id, given.value AS until FROM json_each(:until) AS given
-    CROSS JOIN deliveries AS d ON d.handler = given.key AND d.state = 'pending' AND d.due_at <= :now
+UPDATE deliveries SET due_at = (
+    SELECT given.value FROM json_each(:until) AS given WHERE given.key = deliveries.handler)
+WHERE id IN (
+    SELECT d.id FROM json_each(:until) AS given
+    CROSS JOIN deliveries AS d ON d.handler = given.key AND d.state = 'pending' AND d.due_at <= :now AND d.copy = 0
     JOIN events AS e ON e.id = d.event_id
-    WHERE e.level <> 'problem' AND json_extract(e.doc, '$.via') <> 'simulated'
-) AS quiet WHERE deliveries.id = quiet.id
+    WHERE e.level <> 'problem' AND json_extract(e.doc, '$.via') <> 'simulated')
 """
 _REST = """
 UPDATE handlers SET probe_at = given.value FROM json_each(:until) AS given

@@ -11,7 +11,7 @@ from receiver.store.sqlite.rows import moment
 # `error` where the parser failed.
 KEPT = """
 SELECT * FROM callbacks
-WHERE id > ? AND last_at >= ? AND (NOT ? OR remark LIKE 'unrecognised%' OR remark = 'error')
+WHERE id > ? AND last_at >= ? AND (NOT ? OR (via <> 'status' AND (remark LIKE 'unrecognised%' OR remark = 'error')))
 ORDER BY id LIMIT ?
 """
 

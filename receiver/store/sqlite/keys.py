@@ -11,7 +11,12 @@ from receiver.store.sqlite.rows import clean, length, to_json
 from receiver.store.sqlite.submissions import Wanted, change
 from receiver.store.sqlite.writer import Turn
 
-_FIND = "SELECT * FROM keys WHERE client = ? AND provider = ? AND key = ? AND created_at > ?"
+# What was rejected has spent nothing: its key is free, also where nobody lived to say so.
+_FIND = """
+SELECT * FROM keys WHERE client = ? AND provider = ? AND key = ? AND created_at > ? AND NOT (
+    status IS NULL AND EXISTS (SELECT 1 FROM submissions AS s WHERE s.id = submission_id AND s.stage = 'rejected'))
+"""
+_CLEAR = "DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE created_at <= ? LIMIT 20)"
 _TAKE = """
 INSERT INTO keys (client, provider, key, digest, submission_id, created_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (client, provider, key) DO UPDATE SET
@@ -40,7 +45,9 @@ async def take(turn: Turn, wanted: Taking) -> KeptKey | None:
     """The earlier use of the key; None where it is taken now, and the submission is stored with it."""
     key, submission = wanted.key, wanted.submission
     named = (clean(key.client), clean(key.provider), clean(key.key))
-    rows = await turn.rows(_FIND, (*named, turn.now - length(KEY_LIFE)))
+    since = turn.now - length(KEY_LIFE)
+    await turn.rows(_CLEAR, (since,))
+    rows = await turn.rows(_FIND, (*named, since))
     if rows:
         return _read(rows[0])
     await change(turn, [Wanted(submission, lambda current, _: Change(submission=current), None)])

@@ -216,7 +216,8 @@ class SqliteStore:
         return await self._writer.run(_ABANDON, owner)
 
     async def next_due(self, terms: Mapping[str, Terms] | None = None) -> datetime | None:
-        wakes = [(await self._reader.rows(due.WAKES))[0]["at"]]
+        names = None if terms is None else to_json(list(terms))
+        wakes = [(await self._reader.rows(due.WAKES, (names,)))[0]["at"]]
         for name, due_at in due.open_handlers(await self._reader.rows(due.PENDING), terms).items():
             wakes.append(await self._after_rate(name, due_at, (terms or {}).get(name)))
         known = [at for at in wakes if at is not None]

@@ -51,7 +51,7 @@ async def test_a_task_that_was_made_elsewhere_is_asked_about_at_once(house: Kit)
 async def test_a_task_is_registered_once_for_a_client(house: Kit) -> None:
     first, _ = await maker(house).register(TASK)
     assert await maker(house).register(TASK) == (first, False)
-    other, new = await maker(house).register(replace(TASK, client=None))
+    other, new = await maker(house).register(replace(TASK, client=None, by_admin=True))
     assert (new, other.id != first.id) == (True, True)
 
 
@@ -59,3 +59,10 @@ async def test_a_task_is_registered_once_for_a_client(house: Kit) -> None:
 async def test_an_unknown_name_is_refused(house: Kit, wrong: dict[str, str]) -> None:
     with pytest.raises(Rejection, match="There is no"):
         await maker(house).register(replace(TASK, **wrong))  # type: ignore[arg-type]  # each is a text
+
+
+async def test_a_client_does_not_register_what_is_known_as_anothers(house: Kit) -> None:
+    await maker(house).register(TASK)
+    other = replace(maker(house), clients=("app", "other"))
+    with pytest.raises(Rejection, match="no such task of yours"):
+        await other.register(replace(TASK, client="other"))

@@ -84,7 +84,7 @@ def test_an_archive_is_tried_without_a_download(config: Path, capsys: Said, tmp_
 
 
 async def test_a_running_receiver_tries_it_where_it_is_named(config: Path) -> None:
-    row = {"id": "dlv_1", "state": "pending", "attempts": 0, "error": None, "receipt": None}
+    row = {"id": "dlv_1", "state": "pending", "attempts": 0, "error": None, "receipt": None, "waiting_for": None}
     ended = {**row, "state": "waiting", "attempts": 1, "error": "Slack says no_service"}
     answers = [peers.answer(json.dumps(row).encode(), 202), peers.answer(json.dumps(ended).encode())]
     async with peers.serve(*answers) as there:

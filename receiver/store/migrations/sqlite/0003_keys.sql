@@ -12,4 +12,5 @@ CREATE TABLE keys (
     body BLOB,
     PRIMARY KEY (client, provider, key)
 );
+CREATE INDEX keys_by_time ON keys (created_at);
 CREATE INDEX keys_by_submission ON keys (submission_id);
