@@ -1,11 +1,15 @@
 """How the headers of a mail are written: encoded here, as the library's own way to do it spoils some. Pure."""
 
+from email.charset import SHORTEST, Charset
 from email.header import Header
 from email.headerregistry import AddressHeader, HeaderRegistry, MessageIDHeader
 from email.policy import SMTP, Policy
 from typing import Any, cast
 
 _LINE_MOST = 76
+# A charset of our own: another library in this process may change what "utf-8" means to the email package.
+_UTF8 = Charset("utf-8")
+_UTF8.header_encoding = SHORTEST
 
 
 class _TextHeader:
@@ -40,7 +44,7 @@ def _encoded(text: str, name: str) -> str:
     """The text as encoded words (RFC 2047) unless it is ASCII, and no such word itself."""
     if text.isascii() and "=?" not in text:
         return text
-    return Header(text, "utf-8", maxlinelen=_LINE_MOST, header_name=name).encode(linesep=SMTP.linesep)
+    return Header(text, _UTF8, maxlinelen=_LINE_MOST, header_name=name).encode(linesep=SMTP.linesep)
 
 
 def _registry() -> HeaderRegistry:

@@ -55,7 +55,10 @@ class ListenOptions:
 
 @taking(ListenOptions)
 def listen(wanted: ListenOptions) -> None:
-    """Show a running receiver's events as they happen; --forward sends them to a program of yours."""
+    """Show a running receiver's events as they happen.
+
+    With --forward each is sent to a program of yours.
+    """
     run(_listen(wanted, _target(wanted)))
 
 

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Mapping
+from email import charset
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 
@@ -128,6 +129,13 @@ def test_names_arrive_as_they_were(name: str) -> None:
     mail = sent(make_letter(sender=f"{name} <songs@example.com>"))
     [address] = mail["From"].addresses
     assert (address.display_name, address.addr_spec) == (name.strip('"'), "songs@example.com")
+
+
+def test_names_arrive_also_where_another_library_has_changed_the_charset(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As apprise does, for the whole process.
+    monkeypatch.setitem(charset.CHARSETS, "utf-8", (charset.QP, charset.QP, "utf-8"))
+    for name in NAMES:
+        test_names_arrive_as_they_were(name)
 
 
 def test_mail_is_the_same_bytes_each_time() -> None:
