@@ -89,12 +89,14 @@ class Claim:
 class Delivered:
     """`resumed` goes out where this was the probe of a paused handler.
 
-    With `edits` it is due once more, with the same id, when the receipts that it went without have come.
+    With `edits` it is due once more, with the same id, when the receipts that it went without have come. `error` is
+    why that edit failed: it stays delivered.
     """
 
     receipt: Receipt | None = None
     resumed: Event | None = None
     edits: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,22 @@
 
 from datetime import timedelta
 
-import pytest
-
 from receiver.events import Event
 from receiver.routing import Plan
 from receiver.store.base import Store
-from receiver.store.records import Again, Claim, Dead, Delivered, Ended
-from tests.contracts.store_kit import BOTH, LEASE, SECOND, Clock, a_receipt, delivery, one_claim, routed, stored
+from receiver.store.records import Again, Claim, Dead, Delivered, Ended, Query
+from tests.contracts.store_kit import (
+    BOTH,
+    LEASE,
+    SECOND,
+    Clock,
+    a_receipt,
+    an_alarm,
+    delivery,
+    one_claim,
+    routed,
+    stored,
+)
 
 WAIT = timedelta(minutes=10)
 PLANS = (Plan(handler="archive"), Plan(handler="team", needs=("archive",), wait=WAIT))
@@ -88,9 +97,21 @@ async def test_a_stage_that_a_later_one_followed_is_not_edited(store: Store, clo
     assert await store.claim("me", LEASE, BOTH, 10) == []
 
 
-@pytest.mark.parametrize("ended", [Again(SECOND, "timed out"), Dead("refused")], ids=["again", "dead"])
-async def test_an_edit_that_fails_is_treated_like_any_try(store: Store, clock: Clock, ended: Ended) -> None:
+async def test_an_edit_that_fails_for_now_is_tried_again(store: Store, clock: Clock) -> None:
     event, archive = await waited(store, clock)
     await store.end(archive, Delivered(a_receipt()))
-    await store.end(await one_claim(store, BOTH), ended)
-    assert (await delivery(store, event)).state == ("pending" if isinstance(ended, Again) else "dead")
+    await store.end(await one_claim(store, BOTH), Again(SECOND, "timed out"))
+    assert (await delivery(store, event)).state == "pending"
+
+
+async def test_an_edit_that_fails_for_good_leaves_what_was_delivered(store: Store, clock: Clock) -> None:
+    event, archive = await waited(store, clock)
+    await store.end(archive, Delivered(a_receipt()))
+    alarm = an_alarm("delivery.dead")
+    await store.end(await one_claim(store, BOTH), Dead("refused", alarm, fallback="mail"))
+    row = await delivery(store, event)
+    assert (row.state, row.error) == ("delivered", "refused")
+    assert [attempt.outcome for attempt in await store.attempts(row.id)] == ["again", "delivered", "dead"]
+    assert await store.unrouted(10) == []
+    assert (await store.delivery_rows(Query(handler="mail"))).data == []
+    assert await store.claim("me", LEASE, BOTH, 10) == []

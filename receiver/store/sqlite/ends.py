@@ -1,7 +1,7 @@
 """How attempts end: fenced by their lease, with all that follows for others."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from receiver.events import Event
@@ -22,6 +22,10 @@ WHERE d.state = 'running'
 _END = """
 UPDATE deliveries SET state = ?, due_at = NULL, owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?,
     receipt = coalesce(?, receipt), error = ?, bare = bare AND ? WHERE id = ?
+"""
+_DELIVERED_ONCE = """
+SELECT DISTINCT delivery_id FROM attempts
+WHERE outcome = 'delivered' AND delivery_id IN (SELECT value FROM json_each(?))
 """
 _END_ATTEMPT = "UPDATE attempts SET ended_at = ?, outcome = ?, error = ? WHERE delivery_id = ? AND number = ?"
 _KEEP_FILE = """
@@ -79,6 +83,7 @@ async def end(turn: Turn, items: list[End]) -> list[bool]:
 
 
 async def _write(turn: Turn, held: list[End]) -> None:
+    held = await _without_failed_edits(turn, held)
     probing = [await _tell_handler(turn, item) for item in held]
     written = [(item.claim, _written(item, probe)) for item, probe in zip(held, probing, strict=True)]
     await turn.many(
@@ -97,6 +102,19 @@ async def _write(turn: Turn, held: list[End]) -> None:
     await _ask(turn, held)
     await _hand_on(turn, held)
     await _move_on(turn, written)
+
+
+async def _without_failed_edits(turn: Turn, held: list[End]) -> list[End]:
+    """What was delivered once stays so, also where an edit of it fails for good: nobody has to be told in its place."""
+    dead = to_json([item.claim.id for item in held if isinstance(item.ended, Dead)])
+    rows = await turn.rows(_DELIVERED_ONCE, (dead,)) if dead != "[]" else []
+    delivered = {row["delivery_id"] for row in rows}
+    return [
+        replace(item, ended=Delivered(resumed=item.ended.resumed, error=item.ended.error))
+        if isinstance(item.ended, Dead) and item.claim.id in delivered
+        else item
+        for item in held
+    ]
 
 
 async def _move_on(turn: Turn, written: Iterable[tuple[Claim, _Written]]) -> None:
@@ -134,9 +152,9 @@ async def _tell_handler(turn: Turn, item: End) -> bool:
 
 def _written(item: End, probing: bool) -> _Written:
     match item.ended:
-        case Delivered(receipt=receipt, edits=edits):
+        case Delivered(receipt=receipt, edits=edits, error=error):
             kept = dump(RECEIPT, receipt) if receipt else None
-            return _Written("delivered", "delivered", receipt=kept, edits=edits)
+            return _Written("delivered", "dead" if error else "delivered", error=error, receipt=kept, edits=edits)
         case Again(delay=delay, error=error):
             return _Written("pending", "again", failures=0 if probing else 1, delay=length(delay), error=error)
         case Dead(error=error):
