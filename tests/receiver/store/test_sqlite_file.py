@@ -10,7 +10,7 @@ import pytest
 from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
 from receiver.store import open_store, sqlite_path
 from receiver.store.records import Query
-from receiver.store.sqlite import claims, due, file, lists, loads
+from receiver.store.sqlite import claims, due, file, lists, loads, order
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running
 
@@ -205,6 +205,11 @@ def _plan(path: Path, sql: str, values: tuple[int, ...] | dict[str, Any]) -> lis
     ("sql", "values", "index"),
     [
         pytest.param(claims.DUE, {"handlers": "[]", "now": 1, "most": 9}, "deliveries_due (handler=?", id="due"),
+        pytest.param(claims._PUT_OFF, {"until": "{}", "now": 1}, "deliveries_due (handler=?", id="quiet"),
+        pytest.param(claims._TO_HAND_ON, {"fallbacks": "{}", "since": 1}, "deliveries_to_hand_on", id="fallback"),
+        pytest.param(
+            order._SUPERSEDE, {"ids": "[]", "even_if_over": 0}, "sqlite_autoindex_deliveries_1 (id=?", id="superseded"
+        ),
         pytest.param(due.PENDING, (), "deliveries_due (handler=?", id="next-due"),
         pytest.param(lists.UNROUTED, (5,), "events_to_route", id="outbox"),
         pytest.param(loads.LEASED, ("[]", "me"), "deliveries_2 (event_id=? AND handler=?)", id="receipts"),
