@@ -73,26 +73,26 @@ class Intake:
 
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""
+        callback = self._callback(Via.CALLBACK, headers, body)
         found = await self._known(submission_id) if len(body) > _LARGE else None
-        heard = await asyncio.to_thread(self._hear, found, headers, body) if found else None
+        heard = await asyncio.to_thread(self._hear, found, callback, body) if found else None
 
         def decide(current: Submission, duplicate: bool) -> Change:
-            return self._decide(current, heard or self._hear(current, headers, body), duplicate)
+            return self._decide(current, heard or self._hear(current, callback, body), duplicate)
 
-        callback = self._callback(Via.CALLBACK, headers, body)
         if await self.store.change(submission_id, decide, callback) is None:
             await self.store.change(self._stranger(submission_id), decide, callback)
 
     async def receive_standing(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a standing token: its body's task id says which submission it is. Raises StoreUnavailable."""
         standing = await self._known(submission_id)
-        heard = await asyncio.to_thread(self._hear, standing, headers, body)
+        callback = self._callback(Via.CALLBACK, headers, body)
+        heard = await asyncio.to_thread(self._hear, standing, callback, body)
         subject = standing
         if heard.report and heard.report.task_id:
             subject = self._of_standing(standing, heard.report.task_id)
         elif heard.report:
             heard = replace(heard, report=None, reason="it came on a standing URL without a task id")
-        callback = self._callback(Via.CALLBACK, headers, body)
         await self.store.change(subject, lambda current, known: self._decide(current, heard, known), callback)
 
     async def too_large(self, submission_id: str, size: int) -> None:
@@ -112,7 +112,7 @@ class Intake:
         submission = await self.store.submission(kept.submission_id)
         if submission is None:
             return False
-        heard = await asyncio.to_thread(self._hear, submission, callback.headers, callback.body)
+        heard = await asyncio.to_thread(self._hear, submission, callback, callback.body)
         if heard.report is None or _contradicts(heard.report, submission):
             return False
         if submission.standing and heard.report.task_id is None:
@@ -135,11 +135,12 @@ class Intake:
         """The answer to a status call, None where there was none; `ask_again` is the delay until the next, if any."""
         operation = self._operation(submission)
         moment = self._moment(operation, Via.STATUS, Trust.CONFIRMED)
-        report = self._parse_status(submission, operation, reply)
+        kept = self._callback(Via.STATUS, reply.headers, reply.body) if reply else None
+        report = self._parse_status(submission, operation, replace(reply, body=kept.body) if reply and kept else None)
         await self.store.change(
             submission.id,
             lambda current, known: answered(current, report, moment, ask_again=ask_again, duplicate=known),
-            self._callback(Via.STATUS, reply.headers, reply.body) if reply else None,
+            kept,
         )
 
     async def expire(self, submission: Submission, look_again: timedelta) -> None:
@@ -147,14 +148,15 @@ class Intake:
         moment = self._moment(self._operation(submission), Via.STATUS)
         await self.store.change(submission.id, lambda current, _: expired(current, moment, look_again=look_again))
 
-    def _hear(self, submission: Submission, headers: Mapping[str, str], body: bytes) -> _Heard:
+    def _hear(self, submission: Submission, callback: Callback, signed: bytes) -> _Heard:
+        """What a callback says; `signed` is its body as it came, which is what a signature is about."""
         provider = self.providers.get(submission.provider)
         if provider is None:
             return _Heard(reason=f"no provider named {submission.provider!r} is configured for its submission")
         operation, trust = provider.operation(submission.operation), Trust.TOKEN
         try:
-            verified = provider.verify(headers, body, self.store.now())
-            report = provider.parse_callback(operation, headers, self._without_secrets(body))
+            verified = provider.verify(callback.headers, signed, self.store.now())
+            report = provider.parse_callback(operation, callback.headers, callback.body)
             doubt, unsigned = _doubt(provider, verified, report), verified is None
             return _Heard(operation, report, trust=verified or trust, doubt=doubt, unsigned=unsigned)
         except Unrecognised as error:
@@ -186,7 +188,7 @@ class Intake:
         if provider is None or operation is None or reply is None:
             return None
         try:
-            return provider.parse_status(operation, replace(reply, body=self._without_secrets(reply.body)))
+            return provider.parse_status(operation, reply)
         except Unrecognised as error:
             logger.warning("the status answer for %s says nothing: %s", submission.id, error)
         except Exception:  # the submission must be asked for again, whatever the parser does
