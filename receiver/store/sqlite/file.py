@@ -2,16 +2,17 @@
 
 import fcntl
 import os
-import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
-from receiver.errors import SchemaTooNew, StoreBusy, StoreUnavailable
+from receiver.errors import StoreBusy, StoreUnavailable
+from receiver.store.sql import scripts
+from receiver.store.sql.scripts import Script
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",
@@ -104,71 +105,56 @@ INSERT INTO meta (name, value) VALUES ('schema_runs_with', ?) ON CONFLICT (name)
 """
 
 
-def migrations() -> list[tuple[int, str]]:
-    """The numbered scripts that come with this version, in order."""
-    folder = files("receiver.store") / "migrations" / "sqlite"
-    found = [(int(entry.name[:4]), entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name[:4].isdigit()]
-    return sorted(found)
+_Rows = Callable[[str], Awaitable[Iterable[Any]]]
 
 
-async def schema_version(db: aiosqlite.Connection) -> int:
-    rows = list(await db.execute_fetchall("PRAGMA user_version"))
-    return int(rows[0][0])
+async def schema_version(rows: _Rows) -> int:
+    return int(next(iter(await rows("PRAGMA user_version")))[0])
 
 
-async def check_version(db: aiosqlite.Connection, path: Path) -> None:
+async def check_version(rows: _Rows, path: Path) -> None:
     """Raises SchemaTooNew where a newer version has changed what this one relies on."""
-    newest = migrations()[-1][0]
-    found = await schema_version(db)
-    if found > newest and await _runs_with(db) > newest:
-        raise SchemaTooNew(
-            f"{path} was migrated by a newer version (schema {found}, this one knows {newest}): install that version."
-        )
+    found = await schema_version(rows)
+    scripts.check_version("sqlite", str(path), found, await _runs_with(rows) or found)
 
 
-async def _runs_with(db: aiosqlite.Connection) -> int:
+async def _runs_with(rows: _Rows) -> int | None:
     """The oldest schema whose version still works on this one: the last script that was run has said so."""
     try:
-        rows = list(await db.execute_fetchall("SELECT value FROM meta WHERE name = 'schema_runs_with'"))
+        kept = list(await rows("SELECT value FROM meta WHERE name = 'schema_runs_with'"))
     except sqlite3.OperationalError:  # no table of ours
-        rows = []
-    return int(rows[0][0]) if rows else await schema_version(db)
+        return None
+    return int(kept[0][0]) if kept else None
 
 
 async def migrate(path: Path) -> int:
     """Runs what is missing, each script in a transaction of its own; returns how many. Raises StoreError."""
     db = await connect(path)
     try:
-        await check_version(db, path)
-        return sum([await _migrate(db, number, script) for number, script in migrations()])
+        await check_version(db.execute_fetchall, path)
+        return sum([await _migrate(db, script) for script in scripts.scripts("sqlite")])
     except sqlite3.Error as error:
         raise unavailable(path, error) from error
     finally:
         await db.close()
 
 
-async def _migrate(db: aiosqlite.Connection, number: int, script: str) -> bool:
+async def _migrate(db: aiosqlite.Connection, script: Script) -> bool:
     await db.execute_fetchall("BEGIN IMMEDIATE")
     try:
         # Looked at inside the transaction: two processes may migrate at the same time.
-        missing = await schema_version(db) < number
-        for statement in _statements(script) if missing else ():
+        missing = await schema_version(db.execute_fetchall) < script.number
+        for statement in _statements(script.text) if missing else ():
             await db.execute_fetchall(statement)
         if missing:
-            await db.execute_fetchall(_KEEP_RUNS_WITH, (str(_said_to_run_with(script, number)),))
-            await db.execute_fetchall(f"PRAGMA user_version = {number}")
+            await db.execute_fetchall(_KEEP_RUNS_WITH, (str(script.runs_with),))
+            await db.execute_fetchall(f"PRAGMA user_version = {script.number}")
         await db.commit()
     except BaseException:
         with suppress(sqlite3.Error):
             await db.rollback()
         raise
     return missing
-
-
-def _said_to_run_with(script: str, number: int) -> int:
-    """A script that only adds says in its first line which schema's version still runs; else only its own does."""
-    match = re.match(r"-- Runs with: (\d+)\n", script)
-    return int(match[1]) if match else number
 
 
 def _statements(script: str) -> Iterator[str]:

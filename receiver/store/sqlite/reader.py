@@ -1,7 +1,7 @@
 """A connection that only reads: it waits for no writer."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ import aiosqlite
 from receiver.errors import StoreUnavailable
 
 
-class Reader:
+class FileReader:
     """`failed` words an error of the database."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Reader:
             with suppress(sqlite3.Error):
                 await db.close()
 
-    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    async def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """Raises StoreUnavailable."""
         if self._db is None:
             raise StoreUnavailable("The store is closed: this process is starting or stopping.")

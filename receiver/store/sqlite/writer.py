@@ -4,15 +4,15 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeVar
 
 import aiosqlite
 
 from receiver.errors import StoreUnavailable
+from receiver.store.sql.turn import Op, Ring
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -22,23 +22,16 @@ MOST = 256
 _log = logging.getLogger(__name__)
 
 
-class Ring(StrEnum):
-    """Which bell rings once the transaction is on disk."""
-
-    OUTBOX = "outbox"
-    DELIVERIES = "deliveries"
-    ASKS = "asks"
-
-
 @dataclass(slots=True)
-class Turn:
-    """One transaction. `now` is its time in microseconds, `rings` are the bells to ring after its commit."""
+class FileTurn:
+    """One transaction on the file, which it has for itself."""
 
     db: aiosqlite.Connection
     now: int
     rings: set[Ring] = field(default_factory=set)
+    alone: bool = True
 
-    async def rows(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+    async def rows(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         return list(await self.db.execute_fetchall(sql, parameters))
 
     async def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -46,19 +39,6 @@ class Turn:
         if given:
             cursor = await self.db.executemany(sql, given)
             await cursor.close()
-
-
-# Writes of one kind, in the order in which they came; an answer may be an error of its own.
-Op = Callable[[Turn, list[A]], Awaitable[Sequence[R | Exception]]]
-
-
-def each(write: Callable[[Turn, A], Awaitable[R]]) -> Op[A, R]:
-    """An op that does one write after the other."""
-
-    async def run(turn: Turn, items: list[A]) -> list[R | Exception]:
-        return [await write(turn, item) for item in items]
-
-    return run
 
 
 @dataclass(slots=True)
@@ -77,7 +57,7 @@ class _Job:
             self.answer.set_result(answer)
 
 
-class Writer:
+class FileWriter:
     """`connect` raises StoreUnavailable; `now` is in microseconds; `failed` words an error of the database."""
 
     def __init__(
@@ -167,7 +147,7 @@ class Writer:
             self._db = await self._connect()
         db = self._db
         await db.execute_fetchall("BEGIN IMMEDIATE")
-        turn = Turn(db, self._now())
+        turn = FileTurn(db, self._now())
         try:
             answers = await _answer(turn, batch)
             await db.commit()
@@ -184,7 +164,7 @@ class Writer:
                 await db.close()
 
 
-async def _answer(turn: Turn, batch: list[_Job]) -> list[Any]:
+async def _answer(turn: FileTurn, batch: list[_Job]) -> list[Any]:
     # Whoever writes waits for the commit before it writes again, so kinds may change places within a batch.
     places: dict[Op[Any, Any], list[int]] = {}
     for place, job in enumerate(batch):

@@ -12,6 +12,7 @@ from receiver.app.loops import Loops
 from receiver.events import Event
 from receiver.routing import Plan
 from receiver.store.records import HandlerState
+from receiver.store.sqlite.reader import FileReader
 from receiver.store.sqlite.store import SqliteStore
 from tests.receiver.test_intake import callback
 from tests.support.kit import Kit, kit
@@ -90,7 +91,9 @@ async def test_no_check_waits_for_a_search(house: Kit, tmp_path: Path) -> None:
             assert len(await findings(checks(house, tmp_path, "team"))) == 6
         assert not search.done()
     finally:
-        db = house.store._searcher._db
+        searcher = house.store._searcher
+        assert isinstance(searcher, FileReader)
+        db = searcher._db
         assert db is not None
         await db.interrupt()
         await asyncio.gather(search, return_exceptions=True)

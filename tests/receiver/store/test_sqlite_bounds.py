@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.store.sqlite import submissions
+from receiver.store.sql import submissions
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import Clock, Ids, a_callback, keep, running, stored
 

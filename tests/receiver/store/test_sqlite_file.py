@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from receiver.errors import ConfigError, ReceiverError, SchemaTooNew, StoreBusy, StoreUnavailable
-from receiver.store import open_store, sqlite_path
+from receiver.store import open_store, sql, sqlite_path
 from receiver.store.records import Query
-from receiver.store.sqlite import claims, due, file, lists, loads, order
+from receiver.store.sql import claims, due, lists, loads, order
+from receiver.store.sql.scripts import scripts
 from receiver.store.sqlite.store import SqliteStore
+from receiver.store.sqlite.writer import FileWriter
 from tests.contracts.store_kit import Clock, Ids, a_submission, keep, running
 
 
@@ -27,7 +29,7 @@ async def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> No
             async with running(second):
                 pass
     async with running(second):
-        assert await second.migrate() == len(file.migrations())
+        assert await second.migrate() == len(scripts("sqlite"))
 
 
 async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ async def test_a_command_works_beside_a_running_server(tmp_path: Path) -> None:
 
 async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     store = a_store(tmp_path / "new" / "deep" / "a.db")
-    assert await store.migrate() == len(file.migrations())
+    assert await store.migrate() == len(scripts("sqlite"))
     assert (tmp_path / "new" / "deep" / "a.db").exists()
 
 
@@ -93,7 +95,7 @@ async def test_a_newer_schema_that_runs_with_ours_is_used(tmp_path: Path) -> Non
     await store.migrate()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
-        db.execute("UPDATE meta SET value = ? WHERE name = 'schema_runs_with'", (file.migrations()[-1][0],))
+        db.execute("UPDATE meta SET value = ? WHERE name = 'schema_runs_with'", (scripts("sqlite")[-1].number,))
     db.close()
     async with running(store):
         assert await store.migrate() == 0
@@ -104,9 +106,9 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = a_store(tmp_path / "a.db")
-    every = file.migrations()
+    every = scripts("sqlite")
     with monkeypatch.context() as first:
-        first.setattr(file, "migrations", lambda: every[:1])
+        first.setattr(sql.scripts, "scripts", lambda _: every[:1])
         await store.migrate()
         async with running(store):
             kept = await store.add(a_submission())
@@ -120,8 +122,8 @@ async def test_the_version_before_still_runs_on_a_schema_that_only_grew(
 ) -> None:
     store = a_store(tmp_path / "a.db")
     await store.migrate()
-    first = file.migrations()[:1]
-    monkeypatch.setattr(file, "migrations", lambda: first)
+    first = scripts("sqlite")[:1]
+    monkeypatch.setattr(sql.scripts, "scripts", lambda _: first)
     async with running(store):
         kept = await store.add(a_submission())
         assert await store.submission(kept.id) == kept
@@ -135,7 +137,7 @@ async def test_a_refused_open_lets_go_of_the_lock(tmp_path: Path) -> None:
             pass
     path.unlink()
     async with running(a_store(path)) as store:
-        assert await store.migrate() == len(file.migrations())
+        assert await store.migrate() == len(scripts("sqlite"))
 
 
 async def test_a_database_that_was_not_migrated_says_so(tmp_path: Path) -> None:
@@ -157,7 +159,9 @@ async def test_a_closed_store_refuses(tmp_path: Path) -> None:
 async def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
     store = a_store(tmp_path / "a.db")
     async with running(store):
-        db = store._writer._db
+        writer = store._writer
+        assert isinstance(writer, FileWriter)
+        db = writer._db
         assert db is not None
         assert [row[0] for row in await db.execute_fetchall("PRAGMA journal_mode")] == ["wal"]
         assert [row[0] for row in await db.execute_fetchall("PRAGMA synchronous")] == [2]

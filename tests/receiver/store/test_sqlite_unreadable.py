@@ -12,7 +12,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Event, Stage, Submission
 from receiver.routing import Plan
 from receiver.store.records import Claim, Delivered, Query
-from receiver.store.sqlite import loads
+from receiver.store.sql import loads
 from receiver.store.sqlite.store import SqliteStore
 from tests.contracts.store_kit import (
     BOTH,

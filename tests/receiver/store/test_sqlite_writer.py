@@ -9,8 +9,9 @@ import aiosqlite
 import pytest
 
 from receiver.errors import StoreUnavailable
+from receiver.store.sql.turn import Ring, Turn, each
 from receiver.store.sqlite import file
-from receiver.store.sqlite.writer import Ring, Turn, Writer, each
+from receiver.store.sqlite.writer import FileWriter
 
 
 class Disk:
@@ -59,8 +60,8 @@ async def disk(tmp_path: Path) -> Disk:
 
 
 @pytest.fixture
-async def writer(disk: Disk) -> AsyncIterator[Writer]:
-    made = Writer(disk.connect, lambda: 1, lambda error: file.unavailable(disk.path, error), disk.rung.append)
+async def writer(disk: Disk) -> AsyncIterator[FileWriter]:
+    made = FileWriter(disk.connect, lambda: 1, lambda error: file.unavailable(disk.path, error), disk.rung.append)
     await made.open()
     yield made
     await made.close()
@@ -79,14 +80,14 @@ async def spoil(turn: Turn, number: int) -> int:
 ADD, SPOIL = each(add), each(spoil)
 
 
-async def test_a_failed_commit_fails_all_its_writers_and_writes_nothing(disk: Disk, writer: Writer) -> None:
+async def test_a_failed_commit_fails_all_its_writers_and_writes_nothing(disk: Disk, writer: FileWriter) -> None:
     disk.breaks = 1
     answers = await asyncio.gather(*(writer.run(ADD, number) for number in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 5
     assert (disk.count(), disk.rung) == (0, [])
 
 
-async def test_after_a_failed_commit_the_writer_goes_on_with_a_new_connection(disk: Disk, writer: Writer) -> None:
+async def test_after_a_failed_commit_the_writer_goes_on_with_a_new_connection(disk: Disk, writer: FileWriter) -> None:
     disk.breaks = 1
     disk.refuses = 1
     for _ in range(2):
@@ -96,7 +97,7 @@ async def test_after_a_failed_commit_the_writer_goes_on_with_a_new_connection(di
     assert (disk.count(), disk.opened) == (1, 2)
 
 
-async def test_writes_that_wait_are_committed_together(disk: Disk, writer: Writer) -> None:
+async def test_writes_that_wait_are_committed_together(disk: Disk, writer: FileWriter) -> None:
     assert await asyncio.gather(*(writer.run(ADD, number) for number in range(300))) == list(range(300))
     assert disk.count() == 300
     assert len(disk.rung) == 2
@@ -107,7 +108,7 @@ async def test_writes_that_wait_are_committed_together(disk: Disk, writer: Write
     [pytest.param((SPOIL, 7), LookupError, id="op"), pytest.param((ADD, 1), StoreUnavailable, id="constraint")],
 )
 async def test_a_poisoned_write_falls_alone(
-    disk: Disk, writer: Writer, poison: tuple[object, int], error: type[Exception]
+    disk: Disk, writer: FileWriter, poison: tuple[object, int], error: type[Exception]
 ) -> None:
     op = SPOIL if poison[0] is SPOIL else ADD
     jobs = [writer.run(ADD, 1), writer.run(op, poison[1]), writer.run(ADD, 2)]
@@ -116,7 +117,7 @@ async def test_a_poisoned_write_falls_alone(
     assert disk.count() == 2
 
 
-async def test_a_cancelled_caller_cancels_nobody_else(disk: Disk, writer: Writer) -> None:
+async def test_a_cancelled_caller_cancels_nobody_else(disk: Disk, writer: FileWriter) -> None:
     tasks = [asyncio.create_task(writer.run(ADD, number)) for number in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
@@ -127,7 +128,7 @@ async def test_a_cancelled_caller_cancels_nobody_else(disk: Disk, writer: Writer
     assert disk.count() == 3
 
 
-async def test_closing_writes_what_waits_and_then_refuses(disk: Disk, writer: Writer) -> None:
+async def test_closing_writes_what_waits_and_then_refuses(disk: Disk, writer: FileWriter) -> None:
     waiting = [asyncio.create_task(writer.run(ADD, number)) for number in range(3)]
     await asyncio.sleep(0)
     await writer.close()
@@ -137,12 +138,12 @@ async def test_closing_writes_what_waits_and_then_refuses(disk: Disk, writer: Wr
         await writer.run(ADD, 9)
 
 
-async def test_bells_ring_only_after_the_commit(disk: Disk, writer: Writer) -> None:
+async def test_bells_ring_only_after_the_commit(disk: Disk, writer: FileWriter) -> None:
     await writer.run(ADD, 1)
     assert disk.rung == [Ring.OUTBOX]
 
 
-async def test_a_full_disk_is_told_as_such(disk: Disk, writer: Writer) -> None:
+async def test_a_full_disk_is_told_as_such(disk: Disk, writer: FileWriter) -> None:
     async def fill(turn: Turn, _: None) -> None:
         await turn.rows("PRAGMA max_page_count = 3")
         await turn.rows("INSERT INTO t (n) SELECT value FROM json_each(?)", (str(list(range(50_000))),))

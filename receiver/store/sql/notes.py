@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.store.records import Claim
-from receiver.store.sqlite.rows import clean, to_json
-from receiver.store.sqlite.writer import Turn
+from receiver.store.sql.rows import clean, to_json
+from receiver.store.sql.turn import Turn
 
 _EXTEND = """
 UPDATE deliveries SET lease_until = ? WHERE id = ? AND owner = ? AND attempts = ? AND state = 'running'

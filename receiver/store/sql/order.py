@@ -1,10 +1,9 @@
 """The rules between deliveries: who waits for whom, who is superseded, and who goes when another one ends."""
 
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from receiver.store.sqlite.rows import COMPLETE, FAILED, UPDATED, to_json
-from receiver.store.sqlite.writer import Ring, Turn
+from receiver.store.sql.rows import COMPLETE, FAILED, UPDATED, to_json
+from receiver.store.sql.turn import Ring, Row, Turn
 
 # An `updated` brings what a `complete` lacked: it never stands in for it.
 _STANDS_IN = f"NOT (later.rank >= {UPDATED} AND d.rank IN ({FAILED}, {COMPLETE}))"
@@ -112,7 +111,7 @@ async def settle(turn: Turn, moved: Iterable[str]) -> None:
         ids = [*stopped, *over]
 
 
-def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str], list[str], list[str]]:
+def _sort_needs(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str], list[str]]:
     """Those that may go, those that may after all, those that go once more, and those that never will.
 
     What went out without a receipt goes once more when all have come, unless a later stage has told of it.
@@ -124,9 +123,9 @@ def _sort_needs(rows: list[sqlite3.Row]) -> tuple[list[str], list[str], list[str
     return ready, revived, edited, stopped
 
 
-def _is_ready(row: sqlite3.Row) -> bool:
+def _is_ready(row: Row) -> bool:
     return bool(row["delivered"] == row["total"] or (not row["stop"] and row["open"] == 0))
 
 
-def _is_lost(row: sqlite3.Row) -> bool:
+def _is_lost(row: Row) -> bool:
     return bool(row["delivered"] + row["open"] < row["total"])

@@ -2,13 +2,14 @@
 
 import base64
 import json
-import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.events import DeliveryState
 from receiver.store.records import Page, Query
-from receiver.store.sqlite.rows import clean, micros
+from receiver.store.sql.rows import clean, micros
+from receiver.store.sql.turn import Row
 
 MOST = 500
 
@@ -70,9 +71,9 @@ class Listing:
     key: tuple[str, ...]
     size: int
 
-    def cut(self, rows: list[sqlite3.Row]) -> Page[sqlite3.Row]:
+    def cut(self, rows: Sequence[Row]) -> Page[Row]:
         """The rows of this page; one more than these says that there is a next."""
-        shown = rows[: self.size]
+        shown = list(rows[: self.size])
         more = len(rows) > self.size
         return Page(shown, write_cursor([shown[-1][name] for name in self.key]) if more else None)
 
@@ -183,7 +184,7 @@ def _listing(query: Query, sql: str, chosen: _Filter, key: tuple[str, ...]) -> L
     return Listing(sql, (*chosen.values, size + 1), key, size)
 
 
-def count_all(rows: list[sqlite3.Row]) -> dict[str, int]:
+def count_all(rows: Sequence[Row]) -> dict[str, int]:
     """Every word has its number, also where it is none."""
     words = ["unrouted", *(state.value for state in DeliveryState)]
     return dict.fromkeys(words, 0) | {row["what"]: row["count"] for row in rows}

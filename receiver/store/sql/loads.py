@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sqlite3
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,7 +10,8 @@ from receiver.errors import StoreUnavailable
 from receiver.events import Submission, Via
 from receiver.handler import RECEIPT, ArchivedFile, RawCallback, Receipt
 from receiver.store.records import Claim
-from receiver.store.sqlite.rows import load, read_event, read_submission
+from receiver.store.sql.rows import load, read_event, read_submission
+from receiver.store.sql.turn import Row
 
 _FILES = TypeAdapter(tuple[ArchivedFile, ...])
 
@@ -38,7 +38,7 @@ ORDER BY given.key
 """
 
 
-def read_claim(row: sqlite3.Row) -> Claim:
+def read_claim(row: Row) -> Claim:
     """Raises StoreUnavailable where its event can't be read; what else can't be is left out."""
     return Claim(
         id=row["id"],
@@ -57,13 +57,13 @@ def read_claim(row: sqlite3.Row) -> Claim:
     )
 
 
-def _callback(row: sqlite3.Row) -> RawCallback | None:
+def _callback(row: Row) -> RawCallback | None:
     if row["body"] is None or row["via"] != Via.CALLBACK:
         return None
     return RawCallback(headers=json.loads(row["headers"]), body=row["body"])
 
 
-def _submission(row: sqlite3.Row) -> Submission | None:
+def _submission(row: Row) -> Submission | None:
     if row["submission"] is None:
         return None
     try:
@@ -73,7 +73,7 @@ def _submission(row: sqlite3.Row) -> Submission | None:
         return None
 
 
-def _receipts(row: sqlite3.Row) -> dict[str, Receipt]:
+def _receipts(row: Row) -> dict[str, Receipt]:
     """By handler; of several copies the last one counts."""
     given: list[list[Any]] = sorted(json.loads(row["receipts"]))
     found = {}

@@ -1,14 +1,13 @@
 """Claims: what is due is leased to a worker, within the terms of its handler; lost leases are taken back."""
 
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from receiver.store.records import PATIENCE, Terms
-from receiver.store.sqlite.deliveries import NewId, hand_on
-from receiver.store.sqlite.order import discard, place, settle, supersede
-from receiver.store.sqlite.rows import length, to_json
-from receiver.store.sqlite.writer import Ring, Turn
+from receiver.store.sql.deliveries import NewId, hand_on
+from receiver.store.sql.order import discard, place, settle, supersede
+from receiver.store.sql.rows import length, to_json
+from receiver.store.sql.turn import Ring, Row, Turn
 
 _TAKE_BACK = """
 UPDATE deliveries SET state = 'pending', owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?
@@ -215,7 +214,7 @@ async def _free(turn: Turn, terms: Mapping[str, Terms]) -> dict[str, int]:
     return {name: room for name, room in free.items() if room > 0}
 
 
-def pick(rows: Iterable[sqlite3.Row], free: Mapping[str, int]) -> list[str]:
+def pick(rows: Iterable[Row], free: Mapping[str, int]) -> list[str]:
     """Oldest first within a handler, handlers in turn, one delivery of a submission at a time."""
     taken: dict[str, list[str]] = {}
     stages: set[tuple[str, str]] = set()

@@ -1,7 +1,6 @@
 """Changes of submissions: the callback, the new state and the events of one decision, in one transaction."""
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +10,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import OWN_KINDS, Event, Submission
 from receiver.stages import Change, Decide
 from receiver.store.records import Callback
-from receiver.store.sqlite.rows import (
+from receiver.store.sql.rows import (
     clean,
     event_row,
     micros,
@@ -19,7 +18,7 @@ from receiver.store.sqlite.rows import (
     submission_row,
     to_json,
 )
-from receiver.store.sqlite.writer import Ring, Turn
+from receiver.store.sql.turn import Ring, Row, Turn
 
 MOST_BODIES = 100
 MOST_BYTES = 64 * 2**20
@@ -117,7 +116,7 @@ async def _open(turn: Turn, items: list[Wanted], digests: list[str]) -> _Book:
     return book
 
 
-def _read_account(row: sqlite3.Row) -> _Account:
+def _read_account(row: Row) -> _Account:
     found = read_submission(row)
     return _Account(found, row["callbacks"], row["callback_bytes"], row["callbacks_dropped"], found.ask_at)
 
@@ -207,7 +206,7 @@ async def add_events(turn: Turn, events: Sequence[Event]) -> None:
         turn.rings.add(Ring.OUTBOX)
 
 
-async def due_asks(turn: Turn, wanted: tuple[int, int]) -> list[sqlite3.Row]:
+async def due_asks(turn: Turn, wanted: tuple[int, int]) -> Sequence[Row]:
     """At most so many whose time has come, as they were, each put off by so many microseconds."""
     limit, hold = wanted
     rows = await turn.rows(_DUE, (turn.now, limit))

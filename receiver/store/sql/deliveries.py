@@ -1,15 +1,14 @@
 """Deliveries are born here: from a route, from a replay, or again by hand."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from receiver.events import Event, Via
 from receiver.routing import Plan
-from receiver.store.sqlite.order import place, settle, supersede
-from receiver.store.sqlite.rows import clean, length, to_json
-from receiver.store.sqlite.writer import Turn
+from receiver.store.sql.order import place, settle, supersede
+from receiver.store.sql.rows import clean, length, to_json
+from receiver.store.sql.turn import Row, Turn
 
 Plans = Sequence[tuple[Event, Sequence[Plan]]]
 NewId = Callable[[str], str]
@@ -99,7 +98,7 @@ async def _bring_in(turn: Turn, born: list[str]) -> None:
     await settle(turn, [*born, *over])
 
 
-def _born(now: int, event: sqlite3.Row, plan: Plan, delivery_id: str) -> tuple[Any, ...]:
+def _born(now: int, event: Row, plan: Plan, delivery_id: str) -> tuple[Any, ...]:
     needy = bool(plan.needs)
     return (
         delivery_id,
@@ -148,7 +147,7 @@ async def set_aside(turn: Turn, event_ids: list[str]) -> None:
     await turn.rows(_ROUTED, (turn.now, to_json(event_ids)))
 
 
-async def redeliver(turn: Turn, wanted: Redelivery) -> sqlite3.Row | None:
+async def redeliver(turn: Turn, wanted: Redelivery) -> Row | None:
     """Asked for by a person: it goes out, also behind a later stage."""
     found = await turn.rows(_ONE, (clean(wanted.delivery_id),))
     if not found:

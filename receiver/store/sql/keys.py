@@ -1,15 +1,14 @@
 """Idempotency keys: taken with the submission that they are for, and kept with its first answer."""
 
 import json
-import sqlite3
 from dataclasses import dataclass
 
 from receiver.events import Submission
 from receiver.stages import Change
 from receiver.store.records import KEY_LIFE, KeptKey, KeptReply, Key
-from receiver.store.sqlite.rows import clean, length, to_json
-from receiver.store.sqlite.submissions import Wanted, change
-from receiver.store.sqlite.writer import Turn
+from receiver.store.sql.rows import clean, length, to_json
+from receiver.store.sql.submissions import Wanted, change
+from receiver.store.sql.turn import Row, Turn
 
 # What was rejected has spent nothing: its key is free, also where nobody lived to say so.
 _FIND = """
@@ -64,7 +63,7 @@ async def keep(turn: Turn, answer: Answer) -> None:
     await turn.rows(_KEEP, values)
 
 
-def _read(row: sqlite3.Row) -> KeptKey:
+def _read(row: Row) -> KeptKey:
     answered = row["status"] is not None
     reply = KeptReply(status=row["status"], headers=json.loads(row["headers"]), body=row["body"]) if answered else None
     return KeptKey(submission_id=row["submission_id"], digest=row["digest"], reply=reply)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from receiver.events import Event
 from receiver.store.records import HandlerState
-from receiver.store.sqlite.rows import clean, clean_or_none, micros, micros_or_none
-from receiver.store.sqlite.submissions import add_events
-from receiver.store.sqlite.writer import Ring, Turn
+from receiver.store.sql.rows import clean, clean_or_none, micros, micros_or_none
+from receiver.store.sql.submissions import add_events
+from receiver.store.sql.turn import Ring, Turn
 
 _BEGIN = """
 INSERT INTO handlers (name, paused_at, reason, probe_at, probes) VALUES (?, ?, ?, ?, ?)

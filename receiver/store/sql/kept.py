@@ -1,11 +1,11 @@
 """Callbacks as they are kept: the raw bodies, for whoever reads them once more."""
 
 import json
-import sqlite3
 
 from receiver.events import Via
 from receiver.store.records import Callback, KeptCallback
-from receiver.store.sqlite.rows import moment
+from receiver.store.sql.rows import moment
+from receiver.store.sql.turn import Row
 
 # An id begins with its time, so their order is that of coming. A remark of this form was left by `stages.unrecognised`,
 # `error` where the parser failed.
@@ -16,7 +16,7 @@ ORDER BY id LIMIT ?
 """
 
 
-def read_kept(row: sqlite3.Row) -> KeptCallback:
+def read_kept(row: Row) -> KeptCallback:
     callback = Callback(
         id=row["id"],
         via=Via(row["via"]),

@@ -1,10 +1,10 @@
 """When a claim will find something next."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 
 from receiver.store.records import Terms
-from receiver.store.sqlite.rows import length
+from receiver.store.sql.rows import length
+from receiver.store.sql.turn import Row
 
 WAKES = """
 SELECT min(at) AS at FROM (
@@ -46,7 +46,7 @@ SELECT started_at FROM attempts WHERE handler = ? AND started_at <= ? ORDER BY s
 """
 
 
-def open_handlers(rows: Iterable[sqlite3.Row], terms: Mapping[str, Terms] | None) -> dict[str, int]:
+def open_handlers(rows: Iterable[Row], terms: Mapping[str, Terms] | None) -> dict[str, int]:
     """When the first delivery of each handler is due that has room for it."""
     return {
         row["handler"]: row["due_at"]

@@ -1,6 +1,6 @@
 """What the health of the process is read from: answered by indexes, however much there is."""
 
-from receiver.store.sqlite.due import handlers_in
+from receiver.store.sql.due import handlers_in
 
 # What waits for a need or an order is pending before long.
 OPEN_HANDLERS = f"""

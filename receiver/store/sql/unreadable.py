@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from receiver.errors import StoreUnavailable
+from receiver.store.sql.turn import Row
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class Unreadable:
     def __init__(self) -> None:
         self._told: set[str] = set()
 
-    def leave_out(self, rows: Sequence[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> list[T]:
+    def leave_out(self, rows: Sequence[Row], read: Callable[[Row], T]) -> list[T]:
         """What could be read, in order; `read` raises StoreUnavailable for what can't be."""
         found = []
         for row in rows:
@@ -32,7 +32,7 @@ class Unreadable:
                 self._tell(row["id"], error)
         return found
 
-    async def leave_out_large(self, rows: Sequence[sqlite3.Row], read: Callable[[sqlite3.Row], T]) -> list[T]:
+    async def leave_out_large(self, rows: Sequence[Row], read: Callable[[Row], T]) -> list[T]:
         """The same for rows with a `body`."""
         if sum(len(row["body"] or b"") for row in rows) > _LARGE:
             return await asyncio.to_thread(self.leave_out, rows, read)

@@ -1,7 +1,6 @@
 """Records to rows and back. Text from outside is cleaned here, so that it can't spoil a transaction."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from receiver.errors import StoreUnavailable
 from receiver.events import EVENT, OWN_KINDS, SUBMISSION, DeliveryState, Event, Result, Submission
 from receiver.handler import RECEIPT
 from receiver.store.records import DeliveryRow, WaitReason
+from receiver.store.sql.turn import Row
 from receiver.tokens import redact_tokens
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ def submission_row(submission: Submission) -> tuple[Any, ...]:
     )
 
 
-def read_submission(row: sqlite3.Row) -> Submission:
+def read_submission(row: Row) -> Submission:
     """From the columns `submission` (the document) and `ask_at`, which is set without the document.
 
     `id` says whose row it is. Raises StoreUnavailable.
@@ -172,7 +172,7 @@ def event_row(event: Event, revision: int, callback_id: str | None, once: str | 
     )
 
 
-def read_event(row: sqlite3.Row) -> Event:
+def read_event(row: Row) -> Event:
     """From the columns `id`, `event` (the document), `callback_id` and `body`. Raises StoreUnavailable."""
     event = load(EVENT, row["event"], row["id"])
     if row["callback_id"] is None or row["body"] is None:
@@ -205,7 +205,7 @@ def _is_deep(value: Any) -> bool:
     return True
 
 
-def read_delivery(row: sqlite3.Row) -> DeliveryRow:
+def read_delivery(row: Row) -> DeliveryRow:
     """Raises StoreUnavailable."""
     try:
         return _delivery(row)
@@ -213,7 +213,7 @@ def read_delivery(row: sqlite3.Row) -> DeliveryRow:
         raise _unreadable(row["id"]) from None
 
 
-def _delivery(row: sqlite3.Row) -> DeliveryRow:
+def _delivery(row: Row) -> DeliveryRow:
     return DeliveryRow(
         id=row["id"],
         event_id=row["event_id"],

@@ -7,12 +7,12 @@ from typing import Any
 from receiver.events import Event
 from receiver.handler import RECEIPT, ArchivedFile
 from receiver.store.records import Again, Claim, Dead, Delivered, Ended, HandlerState, Paused, Released
-from receiver.store.sqlite.deliveries import NewId, hand_on
-from receiver.store.sqlite.order import place, settle, supersede
-from receiver.store.sqlite.pauses import Pause, Resume, pause, postpone, resume
-from receiver.store.sqlite.rows import clean, clean_or_none, dump, length, moment, to_json
-from receiver.store.sqlite.submissions import add_events
-from receiver.store.sqlite.writer import Ring, Turn
+from receiver.store.sql.deliveries import NewId, hand_on
+from receiver.store.sql.order import place, settle, supersede
+from receiver.store.sql.pauses import Pause, Resume, pause, postpone, resume
+from receiver.store.sql.rows import clean, clean_or_none, dump, length, moment, to_json
+from receiver.store.sql.submissions import add_events
+from receiver.store.sql.turn import Ring, Turn
 from receiver.tokens import file_id
 
 _HELD = """
