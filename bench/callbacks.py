@@ -26,6 +26,7 @@ from bench.common import (
     percentile,
     receiver,
     spread,
+    sqlite_url,
     started,
     verdict,
     write_config,
@@ -46,7 +47,7 @@ def measure_rate(rounds: int, seconds: int, where: Cores) -> None:
     found: dict[str, list[Round]] = {mode: [] for mode in _MODES}
     with folder() as place, ExitStack() as stack:
         share = _ENOUGH * seconds
-        seeds = {mode: asyncio.run(plant(_database(place, mode), share * rounds)) for mode in _KEEPING}
+        seeds = {mode: asyncio.run(plant(sqlite_url(_database(place, mode)), share * rounds)) for mode in _KEEPING}
         seeds |= {mode: seeds["store"][:share] * rounds for mode in _MODES if mode not in _KEEPING}
         servers = {mode: _start(mode, place, where, stack) for mode in _MODES}
         for number in range(rounds):
@@ -107,7 +108,7 @@ def measure_latency(rounds: int, seconds: int, where: Cores) -> None:
     """At a fixed rate; every callback is delivered to a log handler and to a target that answers after 1 ms."""
     p50s, p99s, drains, others = [], [], [], []
     with folder() as place:
-        seeds = asyncio.run(plant(place / "receiver.db", _PACE * seconds * rounds))
+        seeds = asyncio.run(plant(sqlite_url(place / "receiver.db"), _PACE * seconds * rounds))
         share = len(seeds) // rounds
         with started(["bench.peers", "stub", "--pause", "0.001"], where.load, place / "stub.txt") as target:
             config = _handlers_config(place, f"http://{target.host}:{target.port}/hook")

@@ -55,12 +55,17 @@ class Server:
 
     def cpu_s(self) -> float:
         """Seconds of processor time so far, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return process_cpu_s(self.pid)
 
     def resident_mb(self) -> float:
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
+
+
+def process_cpu_s(pid: int) -> float:
+    """Seconds of processor time so far, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def core_busy_s(core: int) -> float:
@@ -91,9 +96,9 @@ def started(arguments: Sequence[str], core: int, log: Path) -> Iterator[Server]:
         end(child)
 
 
-def receiver(config: Path) -> list[str]:
+def receiver(config: Path, command: str = "serve") -> list[str]:
     """The arguments that start the service under a configuration, on a free port."""
-    return ["receiver", "serve", "-c", str(config), "--port", "0"]
+    return ["receiver", command, "-c", str(config), "--port", "0"]
 
 
 def _address(child: subprocess.Popen[bytes], log: Path) -> str:
@@ -114,15 +119,24 @@ def end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def write_config(place: Path, handlers: str = "{}", routes: str = "[]", base_url: str = NOWHERE) -> Path:
-    """A configuration with SQLite and one provider below `place`; `handlers` and `routes` are YAML in flow style.
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def write_config(
+    place: Path, handlers: str = "{}", routes: str = "[]", base_url: str = NOWHERE, database: str = ""
+) -> Path:
+    """A configuration with one provider below `place`, and SQLite there where no other database is named.
+
+    `handlers` and `routes` are YAML in flow style.
 
     The deadline is a day, so that no status call disturbs a measurement.
     """
     path = place / "receiver.yaml"
+    database = database or sqlite_url(place / "receiver.db")
     path.write_text(f"""\
 public_url: https://receiver.example
-database: sqlite:///{place}/receiver.db
+database: "{database}"
 secret: {SECRET}
 admin: {{password: {SECRET}}}
 clients:

@@ -19,6 +19,7 @@ from bench.common import (
     percentile,
     receiver,
     spread,
+    sqlite_url,
     started,
     verdict,
     write_config,
@@ -43,7 +44,7 @@ def measure(rounds: int, callbacks: int) -> None:
 
 
 async def _measure(place: Path, core: int, rounds: int, callbacks: int) -> list[list[float]]:
-    seeds = await plant(place / "receiver.db", rounds * callbacks)
+    seeds = await plant(sqlite_url(place / "receiver.db"), rounds * callbacks)
     arrivals: asyncio.Queue[float] = asyncio.Queue()
     target, port = await listen(_accept, arrived=lambda: arrivals.put_nowait(time.perf_counter()))
     handlers = f"{{hook: {{type: 'bench.hook:Hook', url: 'http://127.0.0.1:{port}/hook'}}}}"

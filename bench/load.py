@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.common import Server, core_busy_s
@@ -66,30 +66,57 @@ def require_wrk() -> None:
 
 def blast(server: Server, seeds: Sequence[Seed], place: Path, seconds: int) -> Round:
     """As many callbacks as go through on 64 connections. Raises SystemExit where one of them failed."""
-    script = place / "callbacks.lua"
-    write_seeds(place / "seeds.txt", seeds)
-    script.write_text(_write_script(place / "seeds.txt"))
-    address = f"http://{server.host}:{server.port}"
-    command = ["wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(script), address]
-    cpu_before, busy_before = server.cpu_s(), core_busy_s(server.core)
+    busy_before = core_busy_s(server.core)
     # Children inherit the load's core.
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
-    cpu, busy = server.cpu_s() - cpu_before, core_busy_s(server.core) - busy_before
+    one = blast_all([server], seeds, place, seconds)
+    busy = core_busy_s(server.core) - busy_before
+    return replace(one, others=max(0.0, busy - one.cpu_us * one.requests / 1e6) / seconds)
+
+
+def blast_all(servers: Sequence[Server], seeds: Sequence[Seed], place: Path, seconds: int) -> Round:
+    """The same into several at once, which share the connections and the seeds; as if they were one.
+
+    The percentiles are those of the slowest.
+    """
+    share = len(seeds) // len(servers)
+    before = [server.cpu_s() for server in servers]
+    running = [
+        _start(server, seeds[number * share : (number + 1) * share], place / f"load-{number}", (seconds, len(servers)))
+        for number, server in enumerate(servers)
+    ]
+    found = [_read(wrk, server, seconds) for wrk, server in zip(running, servers, strict=True)]
+    cpu_s = sum(server.cpu_s() - cpu for server, cpu in zip(servers, before, strict=True))
+    requests = sum(one["requests"] for one in found)
+    return Round(
+        requests=requests,
+        per_s=sum(one["requests"] / one["us"] * 1e6 for one in found),
+        p50_ms=max(one["p50_us"] for one in found) / 1000,
+        p99_ms=max(one["p99_us"] for one in found) / 1000,
+        cpu_us=cpu_s / max(requests, 1) * 1e6,
+        others=0.0,
+    )
+
+
+def _start(server: Server, seeds: Sequence[Seed], place: Path, round_: tuple[int, int]) -> subprocess.Popen[str]:
+    seconds, servers = round_
+    script, listed = place.with_suffix(".lua"), place.with_suffix(".txt")
+    write_seeds(listed, seeds)
+    script.write_text(_write_script(listed))
+    address = f"http://{server.host}:{server.port}"
+    command = ["wrk", "-t1", f"-c{_CONNECTIONS // servers}", f"-d{seconds}s", "--timeout", "10s"]
+    return subprocess.Popen([*command, "-s", str(script), address], stdout=subprocess.PIPE, text=True)
+
+
+def _read(wrk: subprocess.Popen[str], server: Server, seconds: int) -> dict[str, int]:
+    """What wrk counted. Raises SystemExit where a callback failed."""
+    said, _ = wrk.communicate(timeout=seconds + 30)
     line = next((line for line in said.splitlines() if line.startswith(_MARK)), None)
     if line is None:
         raise SystemExit(f"wrk said nothing that can be read:\n{said}")
-    found = json.loads(line.removeprefix(_MARK))
+    found: dict[str, int] = json.loads(line.removeprefix(_MARK))
     if found["failed"]:
         raise SystemExit(f"{found['failed']} callbacks failed:\n{said}\n{server.log.read_text()[-2000:]}")
-    requests, elapsed = found["requests"], found["us"] / 1e6
-    return Round(
-        requests=requests,
-        per_s=requests / elapsed,
-        p50_ms=found["p50_us"] / 1000,
-        p99_ms=found["p99_us"] / 1000,
-        cpu_us=cpu / max(requests, 1) * 1e6,
-        others=max(0.0, busy - cpu) / elapsed,
-    )
+    return found
 
 
 def _write_script(seeds: Path) -> str:

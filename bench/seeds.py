@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bench.common import SECRET
+from bench.common import SECRET, sqlite_url
 from receiver.app import fresh_id
 from receiver.events import Stage, Submission, utc_now
 from receiver.intake import Intake
@@ -17,6 +17,7 @@ from receiver.providers.base import Operation, Provider
 from receiver.providers.sunoapi import SunoApi
 from receiver.stages import Decide
 from receiver.store import open_store
+from receiver.store.base import Store
 from receiver.store.records import Callback
 from receiver.store.sqlite.store import SqliteStore
 from receiver.tokens import Scope, Signer
@@ -78,13 +79,13 @@ def operation() -> Operation:
     return provider().operation("generate")
 
 
-def intake(store: SqliteStore) -> Intake:
+def intake(store: Store) -> Intake:
     return Intake(store=store, providers={"suno": provider()}, new_id=fresh_id, callback_limit=8 * 2**20)
 
 
 def sqlite(path: Path) -> SqliteStore:
     """The file's store, beside a server or before one."""
-    store = open_store(f"sqlite:///{path}", utc_now, fresh_id, exclusive=False)
+    store = open_store(sqlite_url(path), utc_now, fresh_id, exclusive=False)
     assert isinstance(store, SqliteStore)
     return store
 
@@ -103,9 +104,9 @@ class Memory(SqliteStore):
         return decide(known, False).submission
 
 
-async def plant(database: Path, count: int) -> list[Seed]:
-    """So many accepted submissions, on disk, with the task ids that the provider's replies gave them."""
-    store = sqlite(database)
+async def plant(url: str, count: int) -> list[Seed]:
+    """So many accepted submissions in this database, with the task ids that the provider's replies gave them."""
+    store = open_store(url, utc_now, fresh_id, exclusive=False)
     await store.open()
     try:
         await store.migrate()
@@ -117,7 +118,7 @@ async def plant(database: Path, count: int) -> list[Seed]:
         await store.close()
 
 
-async def _plant_some(store: SqliteStore, count: int) -> list[Seed]:
+async def _plant_some(store: Store, count: int) -> list[Seed]:
     door, sign = intake(store), signer()
     made = [replace(_accepted(door), task_id=os.urandom(16).hex()) for _ in range(count)]
     await asyncio.gather(*(store.add(one) for one in made))

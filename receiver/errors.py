@@ -5,7 +5,8 @@ ReceiverError
 ├── StoreError
 │   ├── StoreUnavailable       it can't commit now: 503, and the provider calls again
 │   ├── StoreBusy              another process holds this SQLite file
-│   └── SchemaTooNew           the database was migrated by a newer version
+│   ├── SchemaTooNew           the database was migrated by a newer version
+│   └── SchemaTooOld           the database wants `receiver migrate` first
 ├── Outcome                    what a handler raises instead of returning
 │   ├── TemporaryFailure       try again
 │   │   ├── Unreachable        no answer: reset, timed out, cut off
@@ -47,6 +48,10 @@ class StoreBusy(StoreError):
 
 
 class SchemaTooNew(StoreError):
+    pass
+
+
+class SchemaTooOld(StoreError):
     pass
 
 

@@ -16,10 +16,11 @@ from receiver.providers.base import Provider, Reply, Request
 from receiver.retries import ask_delay, pace
 from receiver.store.base import Store
 from receiver.store.records import Query
-from receiver.turns import forever
+from receiver.turns import forever, led
 
 logger = logging.getLogger(__name__)
 
+_TASK = "reconciler"
 # How many are taken at once, and the budget of each provider: so many status calls in any such time. It keeps below
 # every provider's limit, also after a downtime.
 _BATCH = 50
@@ -38,7 +39,9 @@ _SILENT = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciler:
-    """`public` says that callbacks can reach us. Each provider bears ten calls in any `period`."""
+    """`public` says that callbacks can reach us. Each provider bears ten calls in any `period`, of all processes
+    together: one of them asks for all.
+    """
 
     store: Store
     intake: Intake
@@ -52,7 +55,7 @@ class Reconciler:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        await forever(self._turn, self._stopping)
+        await forever(led(self.store.leads, _TASK, self._turn), self._stopping)
         for task in self._asking:
             task.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
@@ -108,7 +111,11 @@ class Reconciler:
         if request is None or submission.task_id is None:
             await self.intake.expire(submission, _SOON)
             return
-        reply = await self._call(provider, request, submission.provider)
+        await self._await_place(submission.provider)
+        if not await self.store.leads(_TASK):
+            # Another process asks now, within a budget of its own: this one is due there when its hold is over.
+            return
+        reply = await self._call(provider, request)
         for sibling in await self.store.by_task(submission.task_id, submission.provider):
             asked = sibling.ask_at is not None or sibling.stage is Stage.LOST or sibling.id == submission.id
             if asked and provider.status_request(sibling) == request:
@@ -116,10 +123,12 @@ class Reconciler:
         if self.public:
             await self._listen(submission, provider)
 
-    async def _call(self, provider: Provider, request: Request, name: str) -> Reply | None:
+    async def _await_place(self, name: str) -> None:
         # Each has a budget of its own, so that none waits for another.
         budget = self._budgets.setdefault(name, Budget(_CALLS, self.period))
         await asyncio.sleep(budget.delay(asyncio.get_running_loop().time()))
+
+    async def _call(self, provider: Provider, request: Request) -> Reply | None:
         try:
             return await call(self.http, provider, request, _TIMEOUT)
         except Outcome as failure:

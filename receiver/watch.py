@@ -29,13 +29,17 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """`folders` must keep `free_disk` bytes free each; `archives` are the handlers that keep files."""
+    """`folders` must keep `free_disk` bytes free each; `archives` are the handlers that keep files.
+
+    One process of each `host` looks at its disks, one of all at the archives.
+    """
 
     store: Store
     new_id: Callable[[str], str]
     archives: Collection[str]
     folders: Collection[Path]
     free_disk: int
+    host: str = ""
     free: Callable[[Path], int] = free_bytes
     _low: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,8 +56,9 @@ class Watch:
 
     async def look(self) -> None:
         """One look at everything; what is wrong becomes an event, once."""
-        await self._look_at_disks()
-        if self.archives:
+        if self.folders and await self.store.leads(f"disks of {self.host}"):
+            await self._look_at_disks()
+        if self.archives and await self.store.leads("watch"):
             rows = await self.store.undelivered(self.archives, _EXPIRING, _MOST)
             await self.store.emit([self._expiring(row) for row in rows])
 

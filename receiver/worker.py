@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from receiver.attempt import Tools, attempt
 from receiver.errors import StoreError
 from receiver.handler import Handler
 from receiver.routing import Route, plan
-from receiver.store.records import Claim, Dead, Ended, Terms
-from receiver.turns import forever
+from receiver.store.records import LEASE, Claim, Dead, Terms
+from receiver.turns import forever, insist
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
 # A look without a bell: the safety behind every wake-up, and the pace while a limit holds deliveries back.
 _LOOK = timedelta(seconds=5)
 _SOON = timedelta(milliseconds=200)
@@ -24,15 +25,16 @@ _SOON = timedelta(milliseconds=200)
 _GATHER = 0.004
 _ROUTE_BATCH = 200
 _MOST_AT_ONCE = 200
-# How often an outcome is written before it is left to its lease.
-_WRITES = 5
+# How long, in seconds, what is known or untried after the grace may take to be written: the process ends.
+_LAST = 0.8
 
 
 @dataclass(slots=True, kw_only=True)
 class Worker:
     """Runs until `stop` is called, then lets running attempts end for `grace` and gives the others back.
 
-    `pause` is how many seconds a loop rests after a failure.
+    `owner` is unique over machines and restarts: a lease is this process's. `pause` is how many seconds a loop rests
+    after a failure.
     """
 
     owner: str
@@ -42,7 +44,9 @@ class Worker:
     grace: timedelta = timedelta(seconds=8)
     pause: float = 1.0
     _running: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
+    _settled: set[str] = field(default_factory=set)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: bool = False
 
     async def run(self) -> None:
@@ -54,6 +58,9 @@ class Worker:
             await self._finish()
 
     def stop(self) -> None:
+        """Asked a second time, it has no grace."""
+        if self._stopping.is_set():
+            self._over.set()
         self._stopping.set()
 
     async def _route(self) -> None:
@@ -99,7 +106,9 @@ class Worker:
 
     async def _attempt(self, claim: Claim) -> None:
         ended = await attempt(claim, self.handlers[claim.handler], self.tools)
-        if not await self._write(claim, ended):
+        self._settled.add(claim.id)
+        # What is not written is done once more when its lease is over, so it is written for as long as there is a hope.
+        if not await insist(self.tools.store, partial(self.tools.store.end, claim, ended), self._over, self.pause):
             logger.warning("the lease of %s was lost: another attempt of it counts", claim.id)
         logger.log(
             logging.ERROR if isinstance(ended, Dead) else logging.INFO,
@@ -114,27 +123,18 @@ class Worker:
             },
         )
 
-    async def _write(self, claim: Claim, ended: Ended) -> bool:
-        """What is not written is done once more when the lease ends, so a passing failure is worth a few tries."""
-        for tries in range(1, _WRITES):
-            try:
-                return await self.tools.store.end(claim, ended)
-            except StoreError as error:
-                logger.warning("the outcome of %s waits for the database: %s", claim.id, error)
-                await asyncio.sleep(self.pause * tries)
-        return await self.tools.store.end(claim, ended)
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         claim = self._running.pop(task)
+        self._settled.discard(claim.id)
         if not task.cancelled() and (error := task.exception()):
             # Its lease runs out and it is tried again.
             logger.error("the outcome of %s could not be written: %s", claim.id, error)
         self.tools.store.deliveries.ring()
 
     async def _beat(self) -> None:
-        await asyncio.sleep(LEASE.total_seconds() / 3)
         if self._running:
             await self.tools.store.heartbeat(list(self._running.values()), LEASE)
+        await asyncio.sleep(LEASE.total_seconds() / 3)
 
     async def _probe_paused(self) -> None:
         """A start may bring a mended configuration: whatever is paused is tried at once."""
@@ -146,12 +146,22 @@ class Worker:
 
     async def _finish(self) -> None:
         """Attempts that end in time count; the rest are cancelled and given back untried."""
-        running = list(self._running)
-        if running:
-            _, late = await asyncio.wait(running, timeout=self.grace.total_seconds())
-            for task in late:
+        await self._end_in_time()
+        self._over.set()
+        for task in [task for task, claim in self._running.items() if claim.id not in self._settled]:
+            task.cancel()
+        if self._running:
+            _, lost = await asyncio.wait(self._running, timeout=_LAST)
+            for task in lost:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        with suppress(StoreError):
-            # What was claimed in the turn that the stop broke off never began.
-            await self.tools.store.abandon(self.owner)
+            await asyncio.gather(*lost, return_exceptions=True)
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(_LAST):
+                # What was claimed in the turn that the stop broke off never began.
+                await self.tools.store.abandon(self.owner)
+
+    async def _end_in_time(self) -> None:
+        over = asyncio.create_task(self._over.wait())
+        ends: list[asyncio.Future[Any]] = [over, asyncio.gather(*self._running, return_exceptions=True)]
+        await asyncio.wait(ends, timeout=self.grace.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()

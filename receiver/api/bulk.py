@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from receiver.api.bodies import RedeliveriesBody, ReplaysBody, read
 from receiver.api.deliveries import delivery_json
-from receiver.api.lists import listed, listed_events
+from receiver.api.lists import gone, listed, listed_events
 from receiver.api.parts import Parts
 from receiver.errors import Rejection
 from receiver.events import OWN_KINDS, Event, Via
@@ -83,6 +83,8 @@ class Bulk:
         if body.event_id is None:
             return await listed_events(self._store.events, self._query(body), _without_body)
         event = await self._store.event(body.event_id)
+        if event is None and (refusal := await gone(self._store, body.event_id)):
+            raise refusal
         return Page([event] if event else [], None)
 
     async def _had(self, event: Event, handler: str) -> bool:

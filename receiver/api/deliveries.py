@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from receiver.api.bodies import RedeliverBody, read
-from receiver.api.lists import listed, listed_events, read_query, storable_id
+from receiver.api.lists import gone, listed, listed_events, read_query, storable_id
 from receiver.api.parts import Parts
 from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event
@@ -47,12 +47,13 @@ class Deliveries:
         return json_answer({"data": page.data, "next": page.next})
 
     async def show_event(self, request: Request) -> Response:
-        """With the provider's whole body as `raw`."""
+        """With the provider's whole body as `raw`. An event that was removed for its age is 410."""
         await self._parts.access.require_admin(request)
         read_params(request.query_params, ())
-        event = await self._parts.store.event(storable_id(request.path_params["ident"]))
+        ident = storable_id(request.path_params["ident"])
+        event = await self._parts.store.event(ident)
         if event is None:
-            raise not_found()
+            raise await gone(self._parts.store, ident) or not_found()
         return json_answer(event_json(event))
 
     async def list(self, request: Request) -> Response:

@@ -8,8 +8,10 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from receiver.api.bodies import storable
+from receiver.api.parts import ApiStore
 from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event, Level, Stage
+from receiver.shapes import timestamp
 from receiver.store.records import Page, Query
 from receiver.web.answers import not_found
 from receiver.web.params import read_choice, read_labels, read_limit, read_params, read_since
@@ -65,6 +67,18 @@ async def listed_events(
         if page.next is None or len(shaped) >= query.limit:
             return Page(shaped, page.next)
         query = replace(query, cursor=page.next)
+
+
+async def gone(store: ApiStore, event_id: str) -> Rejection | None:
+    """The answer for an event that was removed for its age, 410; None where it was not."""
+    left = await store.tombstone(event_id)
+    if left is None:
+        return None
+    came, went = timestamp(left.received_at), timestamp(left.pruned_at)
+    said = f"{left.type} of {came} was removed on {went}: events are kept for retention.events."
+    if left.submission_id:
+        said += f" Its submission stays, with results and links: /v1/submissions/{left.submission_id}"
+    return Rejection(410, "Gone", said)
 
 
 def storable_id(ident: str) -> str:

@@ -11,7 +11,7 @@ from receiver.events import Event, Submission
 from receiver.handler import Handler
 from receiver.routing import Plan
 from receiver.stages import Decide
-from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
+from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query, Tombstone
 from receiver.web.access import Access
 
 
@@ -29,6 +29,8 @@ class ApiStore(Protocol):
     async def events(self, query: Query) -> Page[Event]: ...
 
     async def event(self, event_id: str) -> Event | None: ...
+
+    async def tombstone(self, event_id: str) -> Tombstone | None: ...
 
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]: ...
 

@@ -7,24 +7,29 @@ from pathlib import Path
 from receiver.api.parts import Check, Finding, Health
 from receiver.app.loops import Loops
 from receiver.errors import StoreError
+from receiver.presence import missing_since
+from receiver.shapes import timestamp
 from receiver.store.base import Store
+from receiver.store.records import Process
 from receiver.units import format_size
 from receiver.watch import free_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """`folder` is where the database lies; below `free_disk` bytes there, the archives stop.
+    """`folder` is where the database lies, None where on no disk of this machine; below `free_disk` bytes there, the
+    archives stop. `process` is this one.
 
     Of the store they ask only what it answers at once, also while somebody searches in it.
     """
 
     store: Store
     loops: Loops
+    process: Process
     handlers: Collection[str]
     clients: Collection[str]
     public: bool
-    folder: Path
+    folder: Path | None
     free_disk: int
 
     def alive(self) -> tuple[Check, ...]:
@@ -33,7 +38,8 @@ class Checks:
             Check("tasks", self.tasks, vital=True),
             Check("handlers", self.paused),
             Check("deliveries", self.deliveries),
-            Check("disk", self.disk),
+            *(() if self.process.does_work else (Check("worker", self.worker),)),
+            *(() if self.folder is None else (Check("disk", self.disk),)),
             Check("configuration", self.configuration),
         )
 
@@ -69,8 +75,16 @@ class Checks:
             found.append(f"Deliveries wait for {said}, not in the configuration. Put it back by this name.")
         return Finding("deliveries", Health.WARN if found else Health.OK, " ".join(found))
 
+    async def worker(self) -> Finding:
+        known = [one for one in await self.store.processes() if one.process.does_work or one.process == self.process]
+        since = missing_since(known, self.store.now())
+        if since is None:
+            return Finding("worker")
+        said = f"no worker runs since {timestamp(since)}: everything is kept, nothing is delivered"
+        return Finding("worker", Health.WARN, f"{said}; start `receiver worker`.")
+
     async def disk(self) -> Finding:
-        free = free_bytes(self.folder)
+        free = free_bytes(self.folder) if self.folder else self.free_disk
         if free >= self.free_disk:
             return Finding("disk")
         said = f"{format_size(free)} free at {self.folder}, below limits.free_disk: archives stop."

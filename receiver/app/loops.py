@@ -1,8 +1,8 @@
-"""The worker and the reconciler as tasks of this process, and whether they live."""
+"""What runs in this process beside the answers to requests, as tasks, and whether they live."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 logger = logging.getLogger(__name__)
@@ -12,14 +12,18 @@ class Loop(Protocol):
     async def run(self) -> None:
         """Runs until `stop`, then ends what it has begun."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Asked a second time, whoever had some grace has none."""
 
 
 class Loops:
-    def __init__(self, loops: Sequence[Loop]) -> None:
-        self._loops = loops
+    def __init__(self, loops: Iterable[Loop]) -> None:
+        self._loops = list(loops)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+
+    def add(self, loops: Iterable[Loop]) -> None:
+        self._loops += loops
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(loop.run(), name=type(loop).__name__) for loop in self._loops]
@@ -34,6 +38,10 @@ class Loops:
 
     async def join(self) -> None:
         await asyncio.gather(*self._tasks)
+
+    async def first(self) -> None:
+        """Until one of them has ended: all were asked to, or this one broke off."""
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def dead(self) -> list[str]:
         """The names of those that ended although nobody asked."""

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from receiver.cli import (
+    backing_up,
     callback_urls,
     demo,
     listening,
     lists,
+    pruning,
     redelivering,
     rereading,
     route_test,
@@ -61,5 +63,7 @@ app.command()(redelivering.replay)
 app.command("route-test")(route_test.route_test)
 app.command()(rereading.reparse)
 app.command()(rereading.drift)
+app.command()(pruning.prune)
+app.command()(backing_up.backup)
 app.command()(trying.preview)
 app.command("test-handler")(trying.try_handler)

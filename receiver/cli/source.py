@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from receiver import api
 from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts, Registration
 from receiver.app import fresh_id, open_database, url_maker
-from receiver.app.service import open_signer, planner
+from receiver.app.common import open_signer
+from receiver.app.web import planner
 from receiver.app.urls import UrlMaker, Urls
 from receiver.cli.context import DEFAULT_PORT, environment_port, settings_from, usage
 from receiver.cli.interrupts import finished

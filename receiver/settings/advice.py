@@ -12,10 +12,8 @@ from receiver.units import Section
 _ALARMS = ("delivery.dead", "handler.paused")
 _LEAST_PASSWORD = 12
 # Keys that are accepted and that nothing in this version reads.
-_NOTHING_REMOVED = "this version removes nothing"
 _IDLE = {
     "admin": {"metrics_token": "this version has no /metrics"},
-    "retention": {"events": _NOTHING_REMOVED, "callbacks": _NOTHING_REMOVED},
 }
 _HOME = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 

@@ -16,6 +16,13 @@ from receiver.units import Duration, Secrets, Section, Size
 
 LEAST_SECRET = 16
 
+_LARGEST_PORT = 65535
+_PART = r"(?:[^\s@/:?#%]|%[0-9A-Fa-f]{2})+"
+_ONE_HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+|%2[Ff]{_PART})(?::\d{{1,5}})?"
+_POSTGRESQL = re.compile(
+    rf"postgres(?:ql)?://(?:{_PART}(?::{_PART})?@)?(?P<hosts>(?:{_ONE_HOST}(?:,{_ONE_HOST})*)?)/{_PART}"
+    r"(?:\?(?P<options>[^\s#?]*))?"
+)
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
@@ -50,11 +57,28 @@ def _url_pattern(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    scheme, slashes, path = text.partition(":///")
     if re.match(r"postgres(ql)?(\+\w+)?:", text):
-        raise ValueError("PostgreSQL is not supported by this version; use sqlite:///data/receiver.db")
+        return _postgresql(text)
+    scheme, slashes, path = text.partition(":///")
     if scheme != "sqlite" or not slashes or path in ("", "/", ":memory:") or "?" in path:
-        raise ValueError("must be sqlite:///data/receiver.db (relative) or sqlite:////var/lib/receiver.db (absolute)")
+        raise ValueError(
+            "must be sqlite:///data/receiver.db (relative), sqlite:////var/lib/receiver.db (absolute) or "
+            "postgresql://user:password@host/name"
+        )
+    return text
+
+
+def _postgresql(text: str) -> str:
+    found = _POSTGRESQL.fullmatch(text)
+    if text.partition(":")[0] not in ("postgresql", "postgres"):
+        raise ValueError("must start with postgresql:// alone, without the name of a driver")
+    if found is None or any(int(port) > _LARGEST_PORT for port in re.findall(r":(\d+)(?=,|$)", found["hosts"])):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/name; in user, password and name write %40 for @, %2F for /, "
+            "%3A for :, %3F for ?, %23 for # and %25 for %"
+        )
+    if not found["hosts"] and "host=" not in (found["options"] or ""):
+        raise ValueError("has no host; write postgresql://user:password@host/name, or ?host=/path of a local socket")
     return text
 
 
@@ -141,13 +165,19 @@ class Limits(Section):
     """Below so much free disk the archives stop; callbacks are still taken."""
 
 
-class Retention(Section):
-    """How long things are kept. This version removes nothing."""
+def _some_time(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than nothing; write 90d, or 36500d for ever")
+    return value
 
-    events: Duration = timedelta(days=90)
-    """Events with their attempts."""
-    callbacks: Duration = timedelta(days=30)
-    """The raw bodies of callbacks."""
+
+class Retention(Section):
+    """How long things are kept. Songs stay, with their files and links; so does what is undelivered or dead."""
+
+    events: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=90)
+    """Events with their deliveries and attempts."""
+    callbacks: Annotated[Duration, AfterValidator(_some_time)] = timedelta(days=30)
+    """The raw bodies of callbacks; what no parser understood is never removed."""
 
 
 class Bounds(Section):
@@ -223,8 +253,8 @@ class Settings(Section):
 
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     """Where providers reach us, as https://music.example.com; left out: status mode, nothing is called back."""
-    database: Annotated[str, AfterValidator(_database)] = "sqlite:///data/receiver.db"
-    """sqlite:///relative/path or sqlite:////absolute/path."""
+    database: Annotated[str, AfterValidator(_database), Field(repr=False)] = "sqlite:///data/receiver.db"
+    """sqlite:///relative/path, sqlite:////absolute/path, or postgresql://user:password@host/name."""
     secret: Annotated[Secrets, AfterValidator(_long_enough)] = ()
     """Signs callback and file URLs; the first signs, all verify; left out: made once and kept in the database."""
     admin: Admin = Field(default_factory=Admin)
@@ -242,7 +272,7 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits)
     """How large things may be."""
     retention: Retention = Field(default_factory=Retention)
-    """How long things are kept; this version removes nothing."""
+    """How long things are kept."""
 
     @property
     def default_provider(self) -> str | None:

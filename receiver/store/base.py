@@ -22,10 +22,16 @@ from receiver.store.records import (
     KeptKey,
     KeptReply,
     Key,
+    Mark,
     Page,
+    Presence,
+    Process,
+    Pruned,
     Query,
+    Retention,
     StoredFile,
     Terms,
+    Tombstone,
 )
 
 
@@ -57,11 +63,26 @@ class Store(Protocol):
     async def migrate(self) -> int:
         """Brings the schema up to this version; returns how many migrations ran."""
 
+    async def missing(self) -> int:
+        """How many migrations `migrate` would run."""
+
     async def ping(self) -> None:
         """Commits something; raises StoreUnavailable."""
 
     async def setting(self, name: str, make: Callable[[], str]) -> str:
         """A value kept in the database; made once, by whoever asks first."""
+
+    async def leads(self, task: str) -> bool:
+        """Whether this process does a task that only one may do at a time; asked again before each turn of it.
+
+        When the one that leads dies, another does within a lease. Raises StoreUnavailable.
+        """
+
+    async def present(self, process: Process, *, ending: bool = False) -> None:
+        """Says that this process runs, or ends now."""
+
+    async def processes(self) -> list[Presence]:
+        """Who runs, and who did in the last three days."""
 
     # Submissions
 
@@ -207,9 +228,27 @@ class Store(Protocol):
 
     async def attempts(self, delivery_id: str) -> list[Attempt]: ...
 
-    async def event(self, event_id: str) -> Event | None: ...
+    async def event(self, event_id: str) -> Event | None:
+        """None also where it was removed; then it has a tombstone. Lists leave such a one out."""
 
     async def file(self, file_id: str) -> StoredFile | None: ...
+
+    # Retention
+
+    async def prune(self, keep: Retention, mark: Mark | None, limit: int, *, dry_run: bool = False) -> Pruned:
+        """Removes what is too old, of at most `limit` rows behind the mark; None: from the beginning.
+
+        Of a callback its body and headers go, of an event all but its id and its fact, so that both still happen once;
+        and its deliveries with their attempts. Whatever may still be needed stays: what is unrouted, undelivered or
+        dead, with its body; what no parser understood; submissions, files, and what an archive remembers.
+        With `dry_run` it only counts.
+        """
+
+    async def prunable(self, keep: Retention) -> int:
+        """How many rows a sweep of `prune` will look at."""
+
+    async def tombstone(self, event_id: str) -> Tombstone | None:
+        """What is left of an event that was removed; None where there is one, or never was."""
 
     async def counts(self) -> Mapping[str, int]:
         """How much waits: `unrouted`, and deliveries by state."""

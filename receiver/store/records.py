@@ -12,6 +12,8 @@ from receiver.units import Rate
 
 T = TypeVar("T")
 
+# How long a worker holds a delivery, and a process counts as alive after it was seen.
+LEASE = timedelta(seconds=60)
 # How long an idempotency key is kept.
 KEY_LIFE = timedelta(days=7)
 # How long a delivery waits on a pause before the handler's fallback gets its event too.
@@ -207,6 +209,60 @@ class Query:
     limit: int = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long things are kept from when they came: events with their deliveries, and the bodies of callbacks."""
+
+    events: timedelta
+    callbacks: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a sweep has come: behind the row of a table that came at `at`, in microseconds since 1970."""
+
+    table: str
+    at: int = -1
+    behind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What one batch has removed of `looked` old rows: raw bodies, events, and what goes with these.
+
+    `next` is where the next batch goes on; None where this was the last one.
+    """
+
+    looked: int = 0
+    callbacks: int = 0
+    events: int = 0
+    deliveries: int = 0
+    attempts: int = 0
+    keys: int = 0
+    next: Mark | None = None
+
+    def __add__(self, later: "Pruned") -> "Pruned":
+        return Pruned(
+            looked=self.looked + later.looked,
+            callbacks=self.callbacks + later.callbacks,
+            events=self.events + later.events,
+            deliveries=self.deliveries + later.deliveries,
+            attempts=self.attempts + later.attempts,
+            keys=self.keys + later.keys,
+            next=later.next,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """What is left of an event that was removed for its age."""
+
+    type: str
+    submission_id: str | None
+    received_at: datetime
+    pruned_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     data: list[T]
@@ -248,3 +304,24 @@ class KeptKey:
     submission_id: str
     digest: str
     reply: KeptReply | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process on this database: it answers requests, or routes and delivers, or both. `id` is unique for ever."""
+
+    id: str
+    host: str
+    does_web: bool
+    does_work: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """When a process was seen: `steady_at` is since when without a break; `ended_at`, that it ended in peace."""
+
+    process: Process
+    started_at: datetime
+    steady_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None

@@ -173,7 +173,7 @@ async def test_abandoning_takes_back_leases_and_spends_no_try(store: Store) -> N
     await a_delivery(store)
     lost = await one_claim(store)
     assert await store.abandon("somebody else") == 0
-    assert await store.abandon() == 1
+    assert await store.abandon("me") == 1
     assert (await one_claim(store)).failures == 0
     assert not await store.end(lost, Delivered())
 

@@ -111,7 +111,7 @@ async def test_a_probe_without_its_process_goes_back_to_wait(store: Store, clock
     await store.end(await one_claim(store), broken())
     clock.go(MINUTE)
     await one_claim(store)
-    await store.abandon()
+    await store.abandon("me")
     assert set((await states(store)).values()) == {"waiting/pause"}
 
 

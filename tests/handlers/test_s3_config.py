@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handlers.s3 import S3Archive
-from receiver.app.service import _elsewhere
+from receiver.app.common import elsewhere
 from receiver.errors import ConfigError
 from receiver.files import RemoteArchive
 from receiver.settings import load
@@ -130,7 +130,7 @@ def test_client_is_imported_only_where_it_is_named() -> None:
 def test_files_of_this_archive_are_served_from_elsewhere() -> None:
     archive = S3Archive.model_validate({"type": "s3", "bucket": "songs", **KEYS})
     assert isinstance(archive, RemoteArchive)
-    assert _elsewhere({"archive": archive}) == {"archive": archive.presign}
+    assert elsewhere({"archive": archive}) == {"archive": archive.presign}
 
 
 KILLED = """

@@ -112,8 +112,6 @@ def test_a_path_in_the_public_address_is_warned_of(tmp_path: Path, url: str, exp
 
 IDLE = [
     ("admin: {password: a long password", ", metrics_token: abc", "admin.metrics_token"),
-    ("public_url: https://music.example.com", "\nretention: {events: 90d}", "retention.events"),
-    ("public_url: https://music.example.com", "\nretention: {callbacks: 1d}", "retention.callbacks"),
 ]
 
 

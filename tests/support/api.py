@@ -13,7 +13,7 @@ from receiver.errors import Rejection
 from receiver.events import DeliveryState, Event, Kind, Stage, Submission
 from receiver.routing import Plan
 from receiver.stages import Decide
-from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query
+from receiver.store.records import Attempt, Callback, DeliveryRow, HandlerState, Page, Query, Tombstone
 from receiver.web.access import Access, AdminDoor
 from tests.support.web import Answered, Ask, application, ask
 
@@ -70,6 +70,7 @@ class FakeStore:
     queries: list[Query] = field(default_factory=list)
     replayed: list[tuple[str, Plan, str]] = field(default_factory=list)
     redelivered: list[tuple[str, bool, str]] = field(default_factory=list)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
 
     def now(self) -> datetime:
         return NOW
@@ -92,6 +93,9 @@ class FakeStore:
 
     async def event(self, event_id: str) -> Event | None:
         return next((event for event in self.happened if event.id == event_id), None)
+
+    async def tombstone(self, event_id: str) -> Tombstone | None:
+        return self.tombstones.get(event_id)
 
     async def delivery_rows(self, query: Query) -> Page[DeliveryRow]:
         self._note(query)

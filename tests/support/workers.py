@@ -51,9 +51,9 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         await task
 
 
-async def until(true: Callable[[], Any]) -> None:
+async def until(true: Callable[[], Any], seconds: float = 10) -> None:
     """Waits for something that another task brings about; bounded."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.005)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from receiver.events import Event, Via
 from receiver.routing import Plan
+from receiver.store.sql.locks import held, hold_pauses
 from receiver.store.sql.order import place, settle, supersede
 from receiver.store.sql.rows import clean, length, to_json
 from receiver.store.sql.turn import Row, Turn
@@ -14,7 +15,7 @@ Plans = Sequence[tuple[Event, Sequence[Plan]]]
 NewId = Callable[[str], str]
 
 _UNROUTED = """
-SELECT id, type, submission_id, rank FROM events
+SELECT id, id AS event_id, type, submission_id, rank FROM events
 WHERE id IN (SELECT value FROM json_each(?)) AND routed_at IS NULL
 """
 _ADD = """
@@ -24,8 +25,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _ROUTED = "UPDATE events SET routed_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 _OF_EVENTS = """
-SELECT id, type, submission_id, rank, json_extract(doc, '$.via') AS via, json_extract(doc, '$.about') AS about
-FROM events WHERE id IN (SELECT value FROM json_each(?))
+SELECT id, type, submission_id, rank, via, about FROM events WHERE id IN (SELECT value FROM json_each(?))
 """
 _SIBLINGS = """
 SELECT DISTINCT d.id FROM json_each(?) AS given
@@ -33,6 +33,7 @@ JOIN deliveries AS born ON born.id = given.value
 JOIN deliveries AS d ON d.submission_id = born.submission_id AND d.handler = born.handler
 WHERE d.state IN ('waiting', 'pending')
 """
+_EVENT = "SELECT id, id AS event_id, type, submission_id, rank FROM events WHERE id = ? AND pruned_at IS NULL"
 _READY = "SELECT id FROM deliveries WHERE state = 'pending' AND id IN (SELECT value FROM json_each(?))"
 _ONE = "SELECT * FROM deliveries WHERE id = ?"
 _FRESH = """
@@ -41,7 +42,8 @@ UPDATE deliveries SET state = 'pending', waiting_for = NULL, cause = NULL, failu
 _COPY = """
 INSERT INTO deliveries (id, event_id, event_type, submission_id, rank, handler, needs, stop, state, created_at,
                         due_at, copy)
-SELECT ?, event_id, event_type, submission_id, rank, handler, needs, stop, 'pending', ?, ?,
+SELECT CAST(? AS TEXT), event_id, event_type, submission_id, rank, handler, needs, stop, 'pending',
+    CAST(? AS BIGINT), CAST(? AS BIGINT),
     (SELECT max(copy) + 1 FROM deliveries AS other
      WHERE other.event_id = deliveries.event_id AND other.handler = deliveries.handler)
 FROM deliveries WHERE id = ?
@@ -74,7 +76,8 @@ async def route(turn: Turn, items: list[Routing]) -> list[None]:
     """All plans of a batch; an event that is routed already is left alone."""
     plans = {event.id: (item, chosen) for item in reversed(items) for event, chosen in reversed(item.plans)}
     ids = to_json(list(plans))
-    events = await turn.rows(_UNROUTED, (ids,))
+    await hold_pauses(turn)
+    events = await held(turn, _UNROUTED, (ids,))
     rows = [
         _born(turn.now, event, plan, item.new_id("dlv"))
         for event in events
@@ -118,7 +121,8 @@ def _born(now: int, event: Row, plan: Plan, delivery_id: str) -> tuple[Any, ...]
 
 
 async def replay(turn: Turn, wanted: Replay) -> bool:
-    events = await turn.rows("SELECT id, type, submission_id, rank FROM events WHERE id = ?", (clean(wanted.event_id),))
+    await hold_pauses(turn)
+    events = await held(turn, _EVENT, (clean(wanted.event_id),))
     had = "SELECT 1 FROM deliveries WHERE event_id = ? AND handler = ?"
     if not events or await turn.rows(had, (events[0]["id"], wanted.plan.handler)):
         return False
@@ -149,7 +153,8 @@ async def set_aside(turn: Turn, event_ids: list[str]) -> None:
 
 async def redeliver(turn: Turn, wanted: Redelivery) -> Row | None:
     """Asked for by a person: it goes out, also behind a later stage."""
-    found = await turn.rows(_ONE, (clean(wanted.delivery_id),))
+    await hold_pauses(turn)
+    found = await held(turn, _ONE, (clean(wanted.delivery_id),))
     if not found:
         return None
     row = found[0]

@@ -11,10 +11,10 @@ SELECT min(at) AS at FROM (
     SELECT min(wait_until) AS at FROM deliveries WHERE waiting_for = 'need'
     UNION ALL SELECT min(lease_until) FROM deliveries WHERE state = 'running'
     UNION ALL SELECT min(h.probe_at) FROM handlers AS h
-    WHERE (?1 IS NULL OR h.name IN (SELECT value FROM json_each(?1)))
+    WHERE (CAST(?1 AS TEXT) IS NULL OR h.name IN (SELECT value FROM json_each(?1)))
       AND EXISTS (SELECT 1 FROM deliveries AS d WHERE d.handler = h.name AND d.waiting_for = 'pause')
       AND NOT EXISTS (SELECT 1 FROM deliveries AS r WHERE r.handler = h.name AND r.state = 'running' AND r.probe)
-)
+) AS wakes
 """
 
 

@@ -8,6 +8,7 @@ from receiver.events import Event
 from receiver.handler import RECEIPT, ArchivedFile
 from receiver.store.records import Again, Claim, Dead, Delivered, Ended, HandlerState, Paused, Released
 from receiver.store.sql.deliveries import NewId, hand_on
+from receiver.store.sql.locks import hold, hold_pauses
 from receiver.store.sql.order import place, settle, supersede
 from receiver.store.sql.pauses import Pause, Resume, pause, postpone, resume
 from receiver.store.sql.rows import clean, clean_or_none, dump, length, moment, to_json
@@ -20,8 +21,8 @@ SELECT d.id, d.owner, d.attempts FROM json_each(?) AS given JOIN deliveries AS d
 WHERE d.state = 'running'
 """
 _END = """
-UPDATE deliveries SET state = ?, due_at = NULL, owner = NULL, lease_until = NULL, probe = 0, failures = failures + ?,
-    receipt = coalesce(?, receipt), error = ?, bare = bare AND ? WHERE id = ?
+UPDATE deliveries SET state = ?, due_at = NULL, owner = NULL, lease_until = NULL, probe = FALSE,
+    failures = failures + ?, receipt = coalesce(?, receipt), error = ?, bare = bare AND ? WHERE id = ?
 """
 _DELIVERED_ONCE = """
 SELECT DISTINCT delivery_id FROM attempts
@@ -35,7 +36,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     link = excluded.link
 """
 _ASK = """
-UPDATE submissions SET ask_at = min(coalesce(ask_at, ?1), ?1)
+UPDATE submissions SET ask_at = CASE WHEN ask_at < ?1 THEN ask_at ELSE ?1 END
 WHERE task_id IS NOT NULL AND id IN (SELECT value FROM json_each(?2))
 """
 
@@ -64,6 +65,10 @@ class _Written:
 
 async def end(turn: Turn, items: list[End]) -> list[bool]:
     """All ends of a batch. False where the lease was lost."""
+    alone = any(isinstance(item.ended, Paused) or item.claim.probe for item in items)
+    await hold_pauses(turn, alone=alone)
+    events = [item.claim.event for item in items]
+    await hold(turn, [{"submission_id": event.submission_id, "event_id": event.id} for event in events])
     fences = {
         (row["id"], row["owner"], row["attempts"])
         for row in await turn.rows(_HELD, (to_json([item.claim.id for item in items]),))

@@ -7,13 +7,14 @@ from receiver.store.records import Callback, KeptCallback
 from receiver.store.sql.rows import moment
 from receiver.store.sql.turn import Row
 
-# An id begins with its time, so their order is that of coming. A remark of this form was left by `stages.unrecognised`,
-# `error` where the parser failed.
-KEPT = """
-SELECT * FROM callbacks
-WHERE id > ? AND last_at >= ? AND (NOT ? OR (via <> 'status' AND (remark LIKE 'unrecognised%' OR remark = 'error')))
-ORDER BY id LIMIT ?
-"""
+# A remark of this form was left by `stages.unrecognised`, `error` where the parser failed.
+UNREAD = "(c.via <> 'status' AND (c.remark LIKE 'unrecognised%' OR c.remark = 'error'))"
+# An id begins with its time, so their order is that of coming.
+KEPT = f"""
+SELECT c.* FROM callbacks AS c
+WHERE c.pruned_at IS NULL AND c.id > ? AND c.last_at >= ? AND (NOT ? OR {UNREAD})
+ORDER BY c.id LIMIT ?
+"""  # noqa: S608 - constants
 
 
 def read_kept(row: Row) -> KeptCallback:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from receiver.events import Submission
 from receiver.stages import Change
 from receiver.store.records import KEY_LIFE, KeptKey, KeptReply, Key
+from receiver.store.sql.locks import hold_names
 from receiver.store.sql.rows import clean, length, to_json
 from receiver.store.sql.submissions import Wanted, change
 from receiver.store.sql.turn import Row, Turn
@@ -15,7 +16,10 @@ _FIND = """
 SELECT * FROM keys WHERE client = ? AND provider = ? AND key = ? AND created_at > ? AND NOT (
     status IS NULL AND EXISTS (SELECT 1 FROM submissions AS s WHERE s.id = submission_id AND s.stage = 'rejected'))
 """
-_CLEAR = "DELETE FROM keys WHERE rowid IN (SELECT rowid FROM keys WHERE created_at <= ? LIMIT 20)"
+_CLEAR = """
+DELETE FROM keys WHERE (client, provider, key) IN (
+    SELECT client, provider, key FROM keys WHERE created_at <= ? LIMIT 20 /*! FOR UPDATE SKIP LOCKED */)
+"""
 _TAKE = """
 INSERT INTO keys (client, provider, key, digest, submission_id, created_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (client, provider, key) DO UPDATE SET
@@ -45,6 +49,7 @@ async def take(turn: Turn, wanted: Taking) -> KeptKey | None:
     key, submission = wanted.key, wanted.submission
     named = (clean(key.client), clean(key.provider), clean(key.key))
     since = turn.now - length(KEY_LIFE)
+    await hold_names(turn, "key", ["\n".join(named)])
     await turn.rows(_CLEAR, (since,))
     rows = await turn.rows(_FIND, (*named, since))
     if rows:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from receiver.store.sql.turn import Row
 
 MOST = 500
 
-_BODY = "LEFT JOIN callbacks AS c ON c.id = e.callback_id"
+_BODY = "LEFT JOIN callbacks AS c ON c.id = e.callback_id AND c.pruned_at IS NULL"
+_KEPT = "e.pruned_at IS NULL"
 _EVENT = "e.seq, e.id, e.doc AS event, e.callback_id, c.body"
 
 # Routes look at no body, and those of a whole batch may be large.
@@ -21,13 +23,12 @@ UNROUTED = """
 SELECT e.id, e.doc AS event, e.callback_id, NULL AS body FROM events AS e
 WHERE e.routed_at IS NULL ORDER BY e.seq LIMIT ?
 """
-ONE_EVENT = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.id = ?"  # noqa: S608 - constants
+ONE_EVENT = f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE e.id = ? AND {_KEPT}"  # noqa: S608 - constants
 UNDELIVERED = """
 SELECT d.* FROM deliveries AS d
 WHERE d.state IN ('waiting', 'pending', 'running', 'dead') AND d.created_at <= ?
   AND d.handler IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
-    SELECT 1 FROM events AS e WHERE e.submission_id IS d.submission_id AND e.type = 'file.expiring'
-      AND json_extract(e.doc, '$.raw.delivery_id') = d.id)
+    SELECT 1 FROM events AS e WHERE e.delivery_id = d.id AND e.type = 'file.expiring')
 ORDER BY d.created_at LIMIT ?
 """
 COUNTS = """
@@ -40,7 +41,7 @@ UNION ALL SELECT state, count(*) FROM deliveries GROUP BY state
 class _Filter:
     """Conditions with their values, in order."""
 
-    conditions: list[str] = field(default_factory=lambda: ["1"])
+    conditions: list[str] = field(default_factory=lambda: ["TRUE"])
     values: list[Any] = field(default_factory=list)
 
     def add(self, condition: str, *values: Any) -> None:
@@ -52,10 +53,10 @@ class _Filter:
             if value is not None:
                 self.add(f"{name.replace('__', '.')} = ?", value)
 
-    def labels(self, document: str, query: Query) -> None:
+    def labels(self, alias: str, query: Query) -> None:
         for key, value in query.labels.items():
-            labelled = f"EXISTS (SELECT 1 FROM json_each({document}, '$.labels') AS l WHERE l.key = ? AND l.value = ?)"  # noqa: S608 - constants
-            self.add(labelled, key, value)
+            labels = f"json_each(coalesce({alias}.labels, '{{}}')) AS l"
+            self.add(f"EXISTS (SELECT 1 FROM {labels} WHERE l.key = ? AND l.value = ?)", key, value)  # noqa: S608 - constants
 
     @property
     def where(self) -> str:
@@ -97,7 +98,7 @@ def submissions(query: Query) -> Listing:
     chosen = _Filter()
     chosen.equal(s__client=query.client, s__provider=query.provider, s__stage=query.stage, s__id=query.submission_id)
     _common(chosen, query, "s.search", "s.created_at")
-    chosen.labels("s.doc", query)
+    chosen.labels("s", query)
     if query.cursor:
         chosen.add("(s.created_at, s.id) < (?, ?)", *read_cursor(query.cursor, (int, str)))
     return _listing(
@@ -112,6 +113,7 @@ def submissions(query: Query) -> Listing:
 def events(query: Query) -> Listing:
     chosen = _Filter()
     _of_event(chosen, query)
+    chosen.add(_KEPT)
     chosen.equal(e__id=query.event_id)
     _common(chosen, query, "e.search", "e.received_at")
     if query.cursor:
@@ -124,20 +126,40 @@ def events(query: Query) -> Listing:
     )
 
 
-def events_after(event_id: str | None, query: Query) -> Listing:
-    """Oldest first, from behind an event; behind nothing, or an event that is gone: all that are left."""
+@dataclass(frozen=True, slots=True)
+class CommitOrder:
+    """The columns of `events` that tell the order of commits. `settled` is true of those before which none can come."""
+
+    columns: tuple[str, ...]
+    settled: str = "TRUE"
+
+    @property
+    def place(self) -> str:
+        """Where an event stands, by its id."""
+        return f"SELECT {', '.join(self.columns)} FROM events WHERE id = ?"  # noqa: S608 - constants
+
+    def behind(self) -> str:
+        columns = ", ".join(f"e.{name}" for name in self.columns)
+        return f"({columns}) > ({', '.join('?' * len(self.columns))})"
+
+
+def events_after(order: CommitOrder, place: list[Any] | None, query: Query) -> Listing:
+    """Oldest first, from behind this place in the order of commits; None: all that are left."""
     chosen = _Filter()
     _of_event(chosen, query)
+    chosen.add(_KEPT)
     _common(chosen, query, "e.search", "e.received_at")
-    if event_id is not None:
-        chosen.add("e.seq > coalesce((SELECT seq FROM events WHERE id = ?), 0)", event_id)
+    chosen.add(order.settled)
     if query.cursor:
-        chosen.add("e.seq > ?", *read_cursor(query.cursor, (int,)))
+        place = read_cursor(query.cursor, (int,) * len(order.columns))
+    if place is not None:
+        chosen.add(order.behind(), *place)
+    columns = ", ".join(f"e.{name}" for name in order.columns)
     return _listing(
         query,
-        f"SELECT {_EVENT} FROM events AS e {_BODY} WHERE {chosen.where} ORDER BY e.seq LIMIT ?",  # noqa: S608 - conditions are ours, values are bound
+        f"SELECT {columns}, {_EVENT} FROM events AS e {_BODY} WHERE {chosen.where} ORDER BY {columns} LIMIT ?",  # noqa: S608 - conditions are ours, values are bound
         chosen,
-        ("seq",),
+        order.columns,
     )
 
 
@@ -148,7 +170,9 @@ def deliveries(query: Query) -> Listing:
     if query.q:
         needle = query.q.casefold()
         chosen.add(
-            "(instr(e.search, ?) OR instr(lower(d.id || ' ' || coalesce(d.submission_id, '')), ?))", needle, needle
+            "(instr(e.search, ?) > 0 OR instr(lower(d.id || ' ' || coalesce(d.submission_id, '')), ?) > 0)",
+            needle,
+            needle,
         )
     if query.since:
         chosen.add("d.created_at >= ?", micros(query.since))
@@ -167,13 +191,18 @@ def _of_event(chosen: _Filter, query: Query) -> None:
     chosen.equal(e__client=query.client, e__provider=query.provider, e__stage=query.stage, e__level=query.level)
     chosen.equal(e__submission_id=query.submission_id)
     if query.type is not None:
-        chosen.add("e.type GLOB ?", query.type)
-    chosen.labels("e.doc", query)
+        chosen.add(r"e.type LIKE ? ESCAPE '\'", _like(query.type))
+    chosen.labels("e", query)
+
+
+def _like(pattern: str) -> str:
+    """A pattern with `*` as LIKE knows it."""
+    return re.sub(r"[%_\\]", r"\\\g<0>", pattern.casefold()).replace("*", "%")
 
 
 def _common(chosen: _Filter, query: Query, search: str, time: str) -> None:
     if query.q:
-        chosen.add(f"instr({search}, ?)", query.q.casefold())
+        chosen.add(f"instr({search}, ?) > 0", query.q.casefold())
     if query.since:
         chosen.add(f"{time} >= ?", micros(query.since))
 

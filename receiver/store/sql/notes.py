@@ -48,12 +48,14 @@ class Memory:
 
 
 async def setting(turn: Turn, wanted: Setting) -> str:
-    found = await turn.rows("SELECT value FROM meta WHERE name = ?", (wanted.name,))
-    if found:
-        return str(found[0]["value"])
-    value = clean(wanted.make())
-    await turn.rows("INSERT INTO meta (name, value) VALUES (?, ?)", (wanted.name, value))
-    return value
+    look = "SELECT value FROM meta WHERE name = ?"
+    found = await turn.rows(look, (wanted.name,))
+    if not found:
+        made = clean(wanted.make())
+        await turn.rows("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (wanted.name, made))
+        # Another process may have made it at the same time: what is kept counts.
+        found = await turn.rows(look, (wanted.name,))
+    return str(found[0]["value"])
 
 
 async def ping(turn: Turn, _: None) -> None:

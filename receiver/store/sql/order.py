@@ -8,7 +8,7 @@ from receiver.store.sql.turn import Ring, Row, Turn
 # An `updated` brings what a `complete` lacked: it never stands in for it.
 _STANDS_IN = f"NOT (later.rank >= {UPDATED} AND d.rank IN ({FAILED}, {COMPLETE}))"
 
-# The plus keeps SQLite from going through everything that waits in place of the few ids.
+# The state is made an expression so that SQLite does not go through everything that waits in place of the few ids.
 _SUPERSEDE = f"""
 UPDATE deliveries AS d SET
     state = 'discarded', waiting_for = NULL, cause = 'superseded', due_at = NULL, wait_until = NULL,
@@ -16,7 +16,7 @@ UPDATE deliveries AS d SET
         SELECT later.event_type FROM deliveries AS later
         WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank
         ORDER BY later.rank DESC LIMIT 1)
-WHERE d.id IN (SELECT value FROM json_each(:ids)) AND +d.state IN ('waiting', 'pending') AND EXISTS (
+WHERE d.id IN (SELECT value FROM json_each(:ids)) AND d.state || '' IN ('waiting', 'pending') AND EXISTS (
     SELECT 1 FROM deliveries AS later
     WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank
       AND (:even_if_over OR later.state IN ('waiting', 'pending')) AND {_STANDS_IN})
@@ -37,7 +37,7 @@ UPDATE deliveries AS target SET
     due_at = CASE WHEN placed.reason IS NULL THEN placed.due_at END,
     wait_until = NULL, cause = NULL
 FROM (
-    SELECT d.id, given.value AS due_at,
+    SELECT d.id, CAST(given.value AS BIGINT) AS due_at,
         CASE WHEN {_BLOCKED} THEN 'order'
              WHEN d.handler IN (SELECT name FROM handlers) THEN 'pause' END AS reason
     FROM json_each(?) AS given JOIN deliveries AS d ON d.id = given.key
@@ -53,21 +53,23 @@ WHERE d.waiting_for = 'order' AND NOT {_BLOCKED}
 
 # A need is delivered (2), still open (1), or over without a receipt (0); one that has no delivery is over.
 _NEEDS = """
-SELECT id, stop, state, sum(standing = 2) AS delivered, sum(standing = 1) AS open, count(*) AS total FROM (
+SELECT id, stop, state, count(*) AS total,
+    count(*) FILTER (WHERE standing = 2) AS delivered, count(*) FILTER (WHERE standing = 1) AS open
+FROM (
     SELECT d.id, d.stop, d.state, coalesce((
         SELECT max(CASE n.state WHEN 'delivered' THEN 2 WHEN 'dead' THEN 0 WHEN 'discarded' THEN 0 ELSE 1 END)
         FROM deliveries AS n WHERE n.event_id = d.event_id AND n.handler = need.value), 0) AS standing
-    FROM deliveries AS d JOIN json_each(d.needs) AS need
+    FROM deliveries AS d CROSS JOIN json_each(d.needs) AS need
     WHERE d.event_id IN (
         SELECT moved.event_id FROM json_each(?) AS given JOIN deliveries AS moved ON moved.id = given.value)
       AND (d.waiting_for = 'need' OR (d.state = 'discarded' AND d.cause = 'need') OR (
           d.state = 'delivered' AND d.bare AND NOT EXISTS (
               SELECT 1 FROM deliveries AS later
               WHERE later.submission_id = d.submission_id AND later.handler = d.handler AND later.rank > d.rank)))
-) GROUP BY id, stop, state
+) AS needed GROUP BY id, stop, state
 """
 
-_EDIT = "UPDATE deliveries SET bare = 0, failures = 0 WHERE id IN (SELECT value FROM json_each(?))"
+_EDIT = "UPDATE deliveries SET bare = FALSE, failures = 0 WHERE id IN (SELECT value FROM json_each(?))"
 
 _DISCARD = """
 UPDATE deliveries SET state = 'discarded', waiting_for = NULL, cause = 'need', due_at = NULL, wait_until = NULL,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from receiver.events import Event
 from receiver.store.records import HandlerState
+from receiver.store.sql.locks import hold_pauses
 from receiver.store.sql.rows import clean, clean_or_none, micros, micros_or_none
 from receiver.store.sql.submissions import add_events
 from receiver.store.sql.turn import Ring, Turn
@@ -12,7 +13,7 @@ _BEGIN = """
 INSERT INTO handlers (name, paused_at, reason, probe_at, probes) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING RETURNING name
 """
-_TELL = "UPDATE handlers SET told = 1 WHERE name = ? AND NOT told RETURNING name"
+_TELL = "UPDATE handlers SET told = TRUE WHERE name = ? AND NOT told RETURNING name"
 _HOLD = """
 UPDATE deliveries SET state = 'waiting', waiting_for = 'pause', due_at = NULL WHERE handler = ? AND state = 'pending'
 """
@@ -35,6 +36,7 @@ class Resume:
 
 async def pause(turn: Turn, wanted: Pause) -> bool:
     """False where it was paused before: the first reason stays. Of the events the first one goes out, once a pause."""
+    await hold_pauses(turn, alone=True)
     state = wanted.state
     paused_at = turn.now if state.paused_at is None else micros(state.paused_at)
     row = (clean(state.name), paused_at, clean_or_none(state.reason), micros_or_none(state.probe_at), state.probes)
@@ -50,6 +52,7 @@ async def pause(turn: Turn, wanted: Pause) -> bool:
 
 
 async def resume(turn: Turn, wanted: Resume) -> bool:
+    await hold_pauses(turn, alone=True)
     if not await turn.rows("DELETE FROM handlers WHERE name = ? RETURNING name", (clean(wanted.name),)):
         return False
     await turn.rows(_LET_GO, (turn.now, wanted.name))

@@ -52,7 +52,8 @@ def micros_or_none(value: datetime | None) -> int | None:
 
 
 def clean(text: str) -> str:
-    """The text without lone surrogates, which UTF-8 can't hold."""
+    """The text without lone surrogates, which UTF-8 can't hold, and without NUL, which PostgreSQL can't."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -102,6 +103,16 @@ def search_text(first: tuple[str | None, ...], results: tuple[Result, ...]) -> s
     return clean("\n".join(word for word in words if word).casefold())
 
 
+def labels_text(labels: Mapping[str, str]) -> str:
+    return to_json({clean(key): clean(value) for key, value in labels.items()})
+
+
+def _told_of(event: Event) -> str | None:
+    """The delivery that an alarm tells of."""
+    told = event.raw.get("delivery_id") if event.type == "file.expiring" and isinstance(event.raw, dict) else None
+    return clean(told) if isinstance(told, str) else None
+
+
 def submission_row(submission: Submission) -> tuple[Any, ...]:
     """The columns of `submissions`, from `id` to `doc`."""
     words = (submission.id, submission.task_id, submission.operation, submission.title)
@@ -113,6 +124,7 @@ def submission_row(submission: Submission) -> tuple[Any, ...]:
         clean_or_none(submission.task_id),
         micros(submission.created_at),
         micros_or_none(submission.ask_at),
+        labels_text(submission.labels),
         search_text(words, submission.results),
         dump(SUBMISSION, submission, loose=_has_data(submission.results)),
     )
@@ -167,6 +179,10 @@ def event_row(event: Event, revision: int, callback_id: str | None, once: str | 
         event.stage,
         micros(event.received_at),
         callback_id,
+        event.via,
+        clean_or_none(event.about),
+        _told_of(event),
+        labels_text(event.labels),
         search_text(words, event.results),
         dump(EVENT, event, loose=event.raw is not None or _has_data(event.results)),
     )

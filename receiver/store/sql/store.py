@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from receiver.events import Event, Submission
-from receiver.handler import ArchivedFile
 from receiver.routing import Plan
 from receiver.stages import Change, Decide
 from receiver.store.base import Bell
@@ -22,10 +21,16 @@ from receiver.store.records import (
     KeptKey,
     KeptReply,
     Key,
+    Mark,
     Page,
+    Presence,
+    Process,
+    Pruned,
     Query,
+    Retention,
     StoredFile,
     Terms,
+    Tombstone,
 )
 from receiver.store.sql import (
     claims,
@@ -39,6 +44,8 @@ from receiver.store.sql import (
     loads,
     notes,
     pauses,
+    presence,
+    pruning,
     submissions,
 )
 from receiver.store.sql.rows import (
@@ -61,11 +68,15 @@ _SET_ASIDE = each(deliveries.set_aside)
 _REPLAY, _REDELIVER = each(deliveries.replay), each(deliveries.redeliver)
 _PAUSE, _RESUME, _PROBE = each(pauses.pause), each(pauses.resume), each(pauses.probe)
 _SETTING, _PING, _HEARTBEAT = each(notes.setting), each(notes.ping), each(notes.heartbeat)
+_PRESENT = each(presence.present)
 _TAKE_KEY, _KEEP_REPLY = each(keys.take), each(keys.keep)
+_PRUNE = each(pruning.prune)
 _EMIT, _DUE_ASKS = each(submissions.add_events), each(submissions.due_asks)
 
 _SUBMISSION = "SELECT id, created_at, doc AS submission, ask_at FROM submissions"
-_BY_TASK = f"{_SUBMISSION} WHERE task_id = ?1 AND (?2 IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC"
+_BY_TASK = f"""
+{_SUBMISSION} WHERE task_id = ?1 AND (CAST(?2 AS TEXT) IS NULL OR provider = ?2) ORDER BY created_at DESC, id DESC
+"""
 
 
 class SqlStore:
@@ -78,6 +89,7 @@ class SqlStore:
     deliveries: Bell
     asks: Bell
     news: Bell
+    commit_order: lists.CommitOrder
 
     def __init__(
         self,
@@ -104,6 +116,12 @@ class SqlStore:
 
     async def setting(self, name: str, make: Callable[[], str]) -> str:
         return await self._writer.run(_SETTING, notes.Setting(name, make))
+
+    async def present(self, process: Process, *, ending: bool = False) -> None:
+        await self._writer.run(_PRESENT, presence.Word(process, ending))
+
+    async def processes(self) -> list[Presence]:
+        return [presence.read_presence(row) for row in await self._reader.rows(presence.PROCESSES)]
 
     async def change(
         self, subject: str | Submission, decide: Decide, callback: Callback | None = None
@@ -171,8 +189,11 @@ class SqlStore:
         ids = await self._writer.run(_CLAIM, claims.Wish(owner, length(lease), terms, most, self._new_id, holding))
         if not ids:
             return []
-        rows = await self._reader.rows(loads.LEASED, (to_json(ids), owner))
-        found = await self._unreadable.leave_out_large(rows, loads.read_claim)
+        given = to_json(ids)
+        rows = await self._reader.rows(loads.LEASED, (given, owner))
+        receipts = await self._reader.rows(loads.RECEIPTS, (given,))
+        around = loads.Claimed(receipts, await self._reader.rows(loads.FILES, (given,)))
+        found = await self._unreadable.leave_out_large(rows, around.read)
         if len(found) < len(rows):
             readable = {claim.id for claim in found}
             await self._writer.run(_BURY, [row["id"] for row in rows if row["id"] not in readable])
@@ -253,7 +274,11 @@ class SqlStore:
         return Page(await self._unreadable.leave_out_large(page.data, read_event), page.next)
 
     async def events_after(self, event_id: str | None, query: Query) -> list[Event]:
-        page = await self._page(lists.events_after(event_id, query))
+        place = None
+        if event_id is not None:
+            rows = await self._searcher.rows(self.commit_order.place, (clean(event_id),))
+            place = [rows[0][name] for name in self.commit_order.columns] if rows else None
+        page = await self._page(lists.events_after(self.commit_order, place, query))
         found = await self._unreadable.leave_out_large(page.data, read_event)
         # Whoever follows asks for what comes behind the last one that it got.
         if page.next and not found:
@@ -299,9 +324,23 @@ class SqlStore:
         rows = await self._reader.rows("SELECT * FROM files WHERE id = ?", (clean(file_id),))
         if not rows:
             return None
-        names = ("result_id", "role", "key", "size", "sha256", "media_type", "link")
-        archived = ArchivedFile(**{name: rows[0][name] for name in names})
-        return StoredFile(handler=rows[0]["handler"], submission_id=rows[0]["submission_id"], file=archived)
+        row = rows[0]
+        return StoredFile(handler=row["handler"], submission_id=row["submission_id"], file=loads.read_file(row))
+
+    async def prune(self, keep: Retention, mark: Mark | None, limit: int, *, dry_run: bool = False) -> Pruned:
+        batch = pruning.Batch(keep, mark or pruning.first(), limit)
+        if dry_run:
+            return await pruning.count(self._searcher, micros(self.now()), batch)
+        return await self._writer.run(_PRUNE, batch)
+
+    async def prunable(self, keep: Retention) -> int:
+        now = micros(self.now())
+        until = (pruning.until(now, keep.callbacks), pruning.until(now, keep.events))
+        return int((await self._searcher.rows(pruning.PRUNABLE, until))[0]["count"])
+
+    async def tombstone(self, event_id: str) -> Tombstone | None:
+        rows = await self._reader.rows(pruning.TOMBSTONE, (clean(event_id),))
+        return pruning.read_tombstone(rows[0]) if rows else None
 
     async def counts(self) -> Mapping[str, int]:
         return lists.count_all(await self._searcher.rows(lists.COUNTS))

@@ -24,20 +24,22 @@ MOST_BODIES = 100
 MOST_BYTES = 64 * 2**20
 
 _LOAD = """
-SELECT s.id, s.doc AS submission, s.ask_at, s.callbacks, s.callback_bytes, s.callbacks_dropped,
-       c.sha256, c.id AS kept
-FROM json_each(?) AS wanted
-JOIN submissions AS s ON s.id = json_extract(wanted.value, '$[0]')
-LEFT JOIN callbacks AS c ON c.submission_id = s.id AND c.sha256 = json_extract(wanted.value, '$[1]')
+SELECT id, doc AS submission, ask_at, callbacks, callback_bytes, callbacks_dropped FROM submissions
+WHERE id IN (SELECT value FROM json_each(?)) /*! ORDER BY id FOR NO KEY UPDATE */
 """
-_SAVE = """
-INSERT INTO submissions (id, provider, client, stage, task_id, created_at, ask_at, search, doc,
+# At most MOST_BODIES of each.
+_KEPT = "SELECT id, submission_id, sha256 FROM callbacks WHERE submission_id IN (SELECT value FROM json_each(?))"
+_INSERT = """
+INSERT INTO submissions (id, provider, client, stage, task_id, created_at, ask_at, labels, search, doc,
                          callbacks, callback_bytes, callbacks_dropped)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_CREATE = f"{_INSERT} ON CONFLICT DO NOTHING"
+_SAVE = f"""{_INSERT} ON CONFLICT (id) DO UPDATE SET
     provider = excluded.provider, client = excluded.client, stage = excluded.stage, task_id = excluded.task_id,
-    ask_at = excluded.ask_at, search = excluded.search, doc = excluded.doc, callbacks = excluded.callbacks,
-    callback_bytes = excluded.callback_bytes, callbacks_dropped = excluded.callbacks_dropped
+    ask_at = excluded.ask_at, labels = excluded.labels, search = excluded.search, doc = excluded.doc,
+    callbacks = excluded.callbacks, callback_bytes = excluded.callback_bytes,
+    callbacks_dropped = excluded.callbacks_dropped
 """
 _KEEP = """
 INSERT INTO callbacks (id, submission_id, sha256, via, headers, body, received_at, last_at, count, remark)
@@ -47,10 +49,13 @@ _COUNT = "UPDATE callbacks SET count = count + 1, last_at = ? WHERE submission_i
 _REMARK = "UPDATE callbacks SET remark = ? WHERE id = ?"
 _ADD_EVENT = """
 INSERT INTO events (id, type, level, submission_id, fact, rank, provider, client, stage, received_at, callback_id,
-                    search, doc)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                    via, about, delivery_id, labels, search, doc)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
-_DUE = "SELECT id, doc AS submission, ask_at FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?"
+_DUE = """
+SELECT id, doc AS submission, ask_at FROM submissions WHERE ask_at <= ? ORDER BY ask_at LIMIT ?
+/*! FOR NO KEY UPDATE SKIP LOCKED */
+"""
 _PUT_OFF = "UPDATE submissions SET ask_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 
 
@@ -97,23 +102,40 @@ class _Book:
 async def change(turn: Turn, items: list[Wanted]) -> list[Submission | Exception | None]:
     """All changes of a batch: read once, decided one after the other, written once."""
     digests = [hashlib.sha256(item.callback.body).hexdigest() if item.callback else "" for item in items]
-    book = await _open(turn, items, digests)
+    book = await _open(turn, items)
     answers = [_decide(book, item, digest) for item, digest in zip(items, digests, strict=True)]
     await _write(turn, book)
     return answers
 
 
-async def _open(turn: Turn, items: list[Wanted], digests: list[str]) -> _Book:
-    wanted = {(item.id, digest) for item, digest in zip(items, digests, strict=True)}
-    rows = await turn.rows(_LOAD, (to_json(list(wanted)),))
-    kept = {(row["id"], row["sha256"]): row["kept"] for row in rows if row["kept"]}
-    book = _Book({}, {}, kept)
+async def _open(turn: Turn, items: list[Wanted]) -> _Book:
+    rows = list(await turn.rows(_LOAD, (to_json([item.id for item in items]),)))
+    known = {row["id"] for row in rows}
+    if not turn.alone:
+        rows += await _create(turn, items, known)
+    # After the locks: what another process has kept meanwhile is seen.
+    calling = [item.id for item in items if item.callback]
+    found = await turn.rows(_KEPT, (to_json(calling),)) if calling else []
+    book = _Book({}, {}, {(row["submission_id"], row["sha256"]): row["id"] for row in found})
     for row in rows:
         try:
-            book.accounts[row["id"]] = _read_account(row)
+            account = book.accounts[row["id"]] = _read_account(row)
+            if row["id"] not in known:
+                account.stored_ask_at = None
         except StoreUnavailable as error:
             book.broken[row["id"]] = error
     return book
+
+
+async def _create(turn: Turn, items: list[Wanted], known: set[str]) -> Sequence[Row]:
+    """Stores first what is unknown: another process may be about to store the same, and one of them has to wait."""
+    fresh = {
+        item.id: _account_row(_Account(item.subject))
+        for item in items
+        if isinstance(item.subject, Submission) and item.id not in known
+    }
+    await turn.many(_CREATE, [fresh[ident] for ident in sorted(fresh)])
+    return await turn.rows(_LOAD, (to_json(list(fresh)),)) if fresh else []
 
 
 def _read_account(row: Row) -> _Account:
@@ -191,7 +213,7 @@ async def _write(turn: Turn, book: _Book) -> None:
     await turn.many(_ADD_EVENT, book.events)
     if book.events:
         turn.rings.add(Ring.OUTBOX)
-    if any(account.submission.ask_at not in (None, account.stored_ask_at) for account in dirty):
+    if any(account.submission.ask_at not in (None, account.stored_ask_at) for account in book.accounts.values()):
         turn.rings.add(Ring.ASKS)
 
 

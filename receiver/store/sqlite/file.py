@@ -118,6 +118,12 @@ async def check_version(rows: _Rows, path: Path) -> None:
     scripts.check_version("sqlite", str(path), found, await _runs_with(rows) or found)
 
 
+async def missing(rows: _Rows) -> int:
+    """How many scripts have not been run."""
+    found = await schema_version(rows)
+    return sum(script.number > found for script in scripts.scripts("sqlite"))
+
+
 async def _runs_with(rows: _Rows) -> int | None:
     """The oldest schema whose version still works on this one: the last script that was run has said so."""
     try:

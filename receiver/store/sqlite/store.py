@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from receiver.store.bells import LocalBell
+from receiver.store.sql.lists import CommitOrder
 from receiver.store.sql.rows import micros
 from receiver.store.sql.store import SqlStore
 from receiver.store.sql.turn import Turn, each
@@ -16,6 +17,8 @@ from receiver.store.sqlite.writer import FileWriter
 
 class SqliteStore(SqlStore):
     """`exclusive` is for the one process that serves: it holds the lock file. Others may work beside it."""
+
+    commit_order = CommitOrder(("seq",))
 
     def __init__(
         self, path: Path, now: Callable[[], datetime], new_id: Callable[[str], str], *, exclusive: bool = True
@@ -54,10 +57,21 @@ class SqliteStore(SqlStore):
         file.prepare(self._path)
         return await file.migrate(self._path)
 
+    async def missing(self) -> int:
+        return await self._writer.run(_MISSING, None)
+
+    async def leads(self, task: str) -> bool:
+        """Always: whoever serves holds the lock file."""
+        return True
+
 
 async def _check(turn: Turn, path: Path) -> None:
     """Inside a transaction, so that a file that can't be written is found before the first callback comes."""
     await file.check_version(turn.rows, path)
 
 
-_CHECK = each(_check)
+async def _missing(turn: Turn, _: None) -> int:
+    return await file.missing(turn.rows)
+
+
+_CHECK, _MISSING = each(_check), each(_missing)

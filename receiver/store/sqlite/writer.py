@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from receiver.errors import StoreUnavailable
+from receiver.store.sql.jobs import Job
 from receiver.store.sql.turn import Op, Ring
 
 A = TypeVar("A")
@@ -42,19 +43,8 @@ class FileTurn:
 
 
 @dataclass(slots=True)
-class _Job:
+class _Job(Job):
     op: Op[Any, Any]
-    item: Any
-    answer: asyncio.Future[Any]
-
-    def settle(self, answer: object) -> None:
-        # A caller that was cancelled has no use for the answer; its write stands.
-        if self.answer.done():
-            return
-        if isinstance(answer, Exception):
-            self.answer.set_exception(answer)
-        else:
-            self.answer.set_result(answer)
 
 
 class FileWriter:
@@ -95,7 +85,7 @@ class FileWriter:
         """The answer, after its commit. Raises StoreUnavailable, or what the op answers for this item alone."""
         if self._closing or self._task is None:
             raise StoreUnavailable("The store is closed: this process is starting or stopping.")
-        job = _Job(op, item, asyncio.get_running_loop().create_future())
+        job = _Job(item, asyncio.get_running_loop().create_future(), op)
         self._waiting.append(job)
         self._arrived.set()
         answer: R = await job.answer

@@ -1,6 +1,15 @@
 -- Times are microseconds since 1970, `doc` is the record as JSON; what is searched or ordered by is a column too.
 -- Documents are text: JSON types refuse what providers send (a NUL, half a surrogate). Text is ordered by its bytes.
 
+-- As SQLite has it: the items of a list by their places, or those of an object by their names.
+CREATE FUNCTION json_each(given TEXT) RETURNS TABLE (key TEXT, value TEXT)
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS $$
+    SELECT (place - 1)::text, item FROM json_array_elements_text(
+        CASE WHEN json_typeof(given::json) = 'array' THEN given::json ELSE '[]' END) WITH ORDINALITY AS items (item, place)
+    UNION ALL SELECT name, item FROM json_each_text(
+        CASE WHEN json_typeof(given::json) = 'object' THEN given::json ELSE '{}' END) AS items (name, item)
+$$;
+
 CREATE TABLE submissions (
     id TEXT COLLATE "C" PRIMARY KEY,
     provider TEXT COLLATE "C" NOT NULL,
@@ -20,6 +29,7 @@ CREATE INDEX submissions_by_time ON submissions (created_at, id);
 CREATE INDEX submissions_by_task ON submissions (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX submissions_to_ask ON submissions (ask_at) WHERE ask_at IS NOT NULL;
 
+-- `pruned_at`: when a callback lost its body, or an event all but its id and its fact; the rows stay.
 CREATE TABLE callbacks (
     id TEXT COLLATE "C" PRIMARY KEY,
     submission_id TEXT COLLATE "C" NOT NULL REFERENCES submissions (id),
@@ -31,8 +41,10 @@ CREATE TABLE callbacks (
     last_at BIGINT NOT NULL,
     count BIGINT NOT NULL,
     remark TEXT NOT NULL,
+    pruned_at BIGINT,
     UNIQUE (submission_id, sha256)
 );
+CREATE INDEX callbacks_to_prune ON callbacks (received_at, id) WHERE pruned_at IS NULL;
 
 -- `fact` is the stage that the event tells of: one event for each, for ever. `xid` is the transaction that wrote it:
 -- numbers are given out before their commits, so whoever follows waits until no earlier transaction is under way.
@@ -57,10 +69,12 @@ CREATE TABLE events (
     labels TEXT,
     search TEXT NOT NULL,
     doc TEXT NOT NULL,
+    pruned_at BIGINT,
     UNIQUE (submission_id, fact)
 ) WITH (fillfactor = 90);
 CREATE INDEX events_to_route ON events (seq) WHERE routed_at IS NULL;
 CREATE INDEX events_by_commit ON events (xid, seq);
+CREATE INDEX events_to_prune ON events (received_at, seq) WHERE pruned_at IS NULL;
 CREATE INDEX events_by_delivery ON events (delivery_id) WHERE delivery_id IS NOT NULL;
 
 -- `copy` is 0 for the first delivery of an event to a handler, 1 and up for those that somebody asked for again.
@@ -161,3 +175,15 @@ CREATE TABLE keys (
 );
 CREATE INDEX keys_by_time ON keys (created_at);
 CREATE INDEX keys_by_submission ON keys (submission_id);
+
+-- Who runs on this database. `steady_at`: since when it is seen without a break; `ended_at`: it ended in peace.
+CREATE TABLE processes (
+    id TEXT COLLATE "C" PRIMARY KEY,
+    host TEXT NOT NULL,
+    does_web BOOLEAN NOT NULL,
+    does_work BOOLEAN NOT NULL,
+    started_at BIGINT NOT NULL,
+    steady_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    ended_at BIGINT
+);
