@@ -30,7 +30,7 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 
 lock: ## pin what pyproject.toml asks for; needs uv
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements-dev.txt
-	uv pip compile pyproject.toml --universal --python-version 3.11 --no-header --no-annotate -q -c requirements-dev.txt -o requirements.txt
+	uv pip compile pyproject.toml --extra postgres --extra s3 --universal --python-version 3.11 --no-header --no-annotate -q -c requirements-dev.txt -o requirements.txt
 	echo "." >> requirements.txt
 
 clean:

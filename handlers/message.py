@@ -35,6 +35,7 @@ _OWN = {
     "handler.paused": "Handler {about} is paused",
     "handler.resumed": "Handler {about} works again",
     "provider.silent": "No callbacks from {provider}: is public_url right?",
+    "worker.missing": "No worker ran for some time",
     "file.expiring": "Files of {what} expire soon",
     "disk.low": "The disk is nearly full",
 }

@@ -216,6 +216,7 @@ OWN_TYPES = (
     "handler.paused",
     "handler.resumed",
     "provider.silent",
+    "worker.missing",
     "file.expiring",
     "disk.low",
 )

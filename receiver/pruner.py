@@ -12,7 +12,7 @@ from receiver.store.records import Pruned, Retention
 from receiver.turns import forever
 
 # Rows that one transaction looks at: callbacks that come meanwhile wait for its end. bench/prune.py says how long.
-BATCH = 100
+BATCH = 50
 # After a batch it rests so many times as long as that took: on a slow disk, or a busy one, it goes slower.
 _RESTS = 4.0
 _PERIOD = timedelta(hours=1)

@@ -31,10 +31,15 @@ class Loops:
             task.add_done_callback(self._tell)
 
     def stop(self) -> None:
-        """Asks them to end; `join` waits for it."""
+        """Asks them to end, a second time without any grace; `join` waits for it."""
         self._stopping = True
         for loop in self._loops:
             loop.stop()
+
+    def end(self) -> None:
+        """Asks them to end where nobody has."""
+        if not self._stopping:
+            self.stop()
 
     async def join(self) -> None:
         await asyncio.gather(*self._tasks)

@@ -1,4 +1,4 @@
-"""Runs a service under uvicorn until a signal, then ends within ten seconds."""
+"""Runs a service until a signal, its web under uvicorn; then ends within ten seconds."""
 
 import asyncio
 import contextlib
@@ -64,14 +64,19 @@ def server_for(app: ASGIApp) -> Server:
 
 
 async def serve_until_signal(
-    service: Service, listener: socket.socket, ready: Callable[[], Any] = lambda: None
+    service: Service, listener: socket.socket | None, ready: Callable[[], Any] = lambda: None
 ) -> None:
-    """Until SIGTERM or SIGINT: answers requests and runs the loops; then stops both, and closes the service."""
-    server = server_for(service.app)
+    """Until SIGTERM or SIGINT: runs the loops and, with a listener, answers requests; then stops both, and closes.
+
+    After a second signal nothing has any grace. Raises what a loop broke off with.
+    """
+    server = server_for(service.app) if service.app and listener else None
 
     def stop() -> None:
-        server.should_exit = True
         service.loops.stop()
+        if server:
+            server.force_exit = server.should_exit
+            server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -80,11 +85,15 @@ async def serve_until_signal(
     try:
         service.loops.start()
         ready()
-        await server.serve(sockets=[listener])
-        service.loops.stop()
+        if server and listener:
+            await server.serve(sockets=[listener])
+        else:
+            # Nobody asks a worker how it is: it ends where one of its loops does, and whoever started it sees that.
+            await service.loops.first()
+        service.loops.end()
         await service.loops.join()
     finally:
-        # The handlers stay until the end: a second Ctrl-C must not break off the closing.
+        # The handlers stay until the end: a later Ctrl-C must not break off the closing.
         await service.close()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -48,14 +48,19 @@ async def open_database(settings: Settings, *, exclusive: bool = False, migrate:
         await store.open()
         if migrate or (migrate is None and database_folder(settings.database)):
             await store.migrate()
-        elif missing := await store.missing():
-            said = f"{missing} migration is" if missing == 1 else f"{missing} migrations are"
-            raise SchemaTooOld(f"{said} missing in the database: run `receiver migrate` first.")
+        else:
+            await _refuse_old(store)
     except BaseException:
         # A store that stays open keeps its process alive.
         await store.close()
         raise
     return store
+
+
+async def _refuse_old(store: Store) -> None:
+    if missing := await store.missing():
+        said = "1 migration is" if missing == 1 else f"{missing} migrations are"
+        raise SchemaTooOld(f"{said} missing in the database: run `receiver migrate` first.")
 
 
 async def build(settings: Settings, local_url: str, process: Process | None = None) -> Service:

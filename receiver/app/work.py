@@ -1,4 +1,4 @@
-"""What works without being asked: routes, delivers, asks providers, looks at disks."""
+"""What works without being asked: routes, delivers, asks providers, looks at disks, removes what is too old."""
 
 import random
 
@@ -6,9 +6,10 @@ from receiver.app.common import Common, archives, elsewhere
 from receiver.app.ids import fresh_id
 from receiver.app.loops import Loop
 from receiver.attempt import Tools
+from receiver.pruner import Pruner
 from receiver.reconciler import Reconciler
 from receiver.store import database_folder
-from receiver.store.records import Process
+from receiver.store.records import Process, Retention
 from receiver.watch import Watch
 from receiver.worker import Worker
 
@@ -16,7 +17,7 @@ from receiver.worker import Worker
 async def work(common: Common, process: Process) -> list[Loop]:
     """The loops of a worker; what only one may lease on this database, it has now. Raises StoreError."""
     await common.store.abandon()
-    return [_worker(common, process), _reconciler(common), _watch(common, process)]
+    return [_worker(common, process), _reconciler(common), _watch(common, process), _pruner(common)]
 
 
 def _worker(common: Common, process: Process) -> Worker:
@@ -41,6 +42,11 @@ def _reconciler(common: Common) -> Reconciler:
         jitter=random.random,
         public=common.settings.public_url is not None,
     )
+
+
+def _pruner(common: Common) -> Pruner:
+    keep = common.settings.retention
+    return Pruner(store=common.store, keep=Retention(events=keep.events, callbacks=keep.callbacks))
 
 
 def _watch(common: Common, process: Process) -> Watch:

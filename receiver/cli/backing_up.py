@@ -13,8 +13,8 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from receiver.cli.context import ConfigOption, err, out, run, settings_from, usage
-from receiver.cli.source import NoDatabase
-from receiver.store import sqlite_path
+from receiver.cli.source import require_database
+from receiver.store import database_folder, sqlite_path
 from receiver.store.sqlite import backup as sqlite
 from receiver.units import format_size
 
@@ -34,16 +34,14 @@ def backup(
     The copy is checked, and readable for its owner alone: it holds the secret.
     """
     settings = settings_from(config)
-    if not settings.database.startswith("sqlite:"):
+    if database_folder(settings.database) is None:
         raise usage(f"PostgreSQL makes its own copies: PGPASSWORD=… {pg_dump(settings.database, target)}")
-    database = sqlite_path(settings.database)
-    if not database.exists():
-        raise NoDatabase(f"There is no database at {database.absolute()}: check --config.")
+    require_database(settings)
     if target.exists():
         raise usage(f"{target} is there already: name another file.")
     if not target.absolute().parent.is_dir():
         raise usage(f"{target} can't be made: there is no folder {target.absolute().parent}.")
-    run(_backup(database, target.absolute()))
+    run(_backup(sqlite_path(settings.database), target.absolute()))
     size = format_size(target.stat().st_size // 1024 * 1024)
     out.print(f"{target}: {size}, checked. It holds the secret: keep it as safe.", markup=False, soft_wrap=True)
 

@@ -48,6 +48,8 @@ def _receiver(
 
 
 app.command()(serving.serve)
+app.command()(serving.web)
+app.command()(serving.worker)
 app.command()(serving.migrate)
 app.command()(serving.check)
 app.command()(demo.demo)

@@ -80,6 +80,7 @@ async def _demo(wanted: DemoOptions, folder: DemoFolder) -> None:
 
 async def _serve(service: Service, listener: socket.socket, story: Story, wanted: DemoOptions) -> None:
     """The receiver runs until an interrupt; without a terminal until the songs are there."""
+    assert service.app is not None
     service.loops.start()
     try:
         async with serving(service.app, listener):

@@ -159,7 +159,8 @@ async def _event(wanted: EventsOptions, ident: str) -> None:
 
 async def _delivery(wanted: DeliveriesOptions, ident: str) -> None:
     async with open_source(wanted.config) as source:
-        view = await _found(source.get(f"/v1/deliveries/{quote(ident, safe='')}"), f"delivery {ident!r}")
+        what = f"delivery {ident!r}; those past retention.events are removed"
+        view = await _found(source.get(f"/v1/deliveries/{quote(ident, safe='')}"), what)
     if wanted.json:
         print_json(view)
     else:

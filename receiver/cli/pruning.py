@@ -15,6 +15,7 @@ from receiver.cli.context import ConfigOption, JsonOption, err, out, run, settin
 from receiver.cli.interrupts import finished
 from receiver.cli.lists import print_json
 from receiver.cli.options import taking
+from receiver.cli.source import require_database
 from receiver.pruner import sweep
 from receiver.settings import Settings
 from receiver.store.records import Pruned, Retention
@@ -43,6 +44,7 @@ def prune(wanted: PruneOptions) -> None:
     Songs stay, with their files and links; so does what is undelivered, a dead letter, or not understood.
     """
     settings = settings_from(wanted.config)
+    require_database(settings)
     keep = Retention(
         events=_age("--events", wanted.events) or settings.retention.events,
         callbacks=_age("--callbacks", wanted.callbacks) or settings.retention.callbacks,

@@ -123,7 +123,7 @@ async def _redeliver_one(source: Source, ident: str, again: bool) -> Any:
     try:
         return await source.post(f"/v1/deliveries/{quote(ident, safe='')}/redeliver", {"again": again})
     except NotThere:
-        raise ReceiverError(f"There is no delivery {ident!r}.") from None
+        raise ReceiverError(f"There is no delivery {ident!r}; those past retention.events are removed.") from None
     except Conflict:
         raise ReceiverError(f"{ident} is delivered: say --again for a new delivery of its event.") from None
 

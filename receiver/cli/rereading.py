@@ -26,6 +26,7 @@ from receiver.shapes import timestamp
 from receiver.store.base import Store
 from receiver.store.records import KeptCallback
 from receiver.tokens import redact_tokens
+from receiver.units import format_duration
 from receiver.web.params import read_since
 
 _PAGE = 200
@@ -80,8 +81,8 @@ def reparse(wanted: ReparseOptions) -> None:
 @taking(DriftOptions)
 def drift(wanted: DriftOptions) -> None:
     """Say which fields and words of the providers no adapter knows."""
-    settings = settings_from(wanted.config)
-    found = run(_drift(settings, _moment(wanted.since)))
+    settings, since = settings_from(wanted.config), _moment(wanted.since)
+    found = run(_drift(settings, since))
     if wanted.sample is not None:
         _print_sample(found, wanted.sample)
         return
@@ -89,6 +90,9 @@ def drift(wanted: DriftOptions) -> None:
     if wanted.json:
         print_json({"data": rows})
         return
+    kept = settings.retention.callbacks
+    if since is None or utc_now() - since > kept:
+        err.print(f"Bodies are kept for {format_duration(kept)} (retention.callbacks): of older ones nothing is known.")
     if not rows:
         out.print("Nothing unknown: the adapters know every field and word that came.", soft_wrap=True)
         return

@@ -1,4 +1,4 @@
-"""`serve`, `migrate` and `check`: the commands of an installation."""
+"""`serve`, `web`, `worker`, `migrate` and `check`: the commands of an installation."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from receiver.app import bind, build, fresh_id, redactor, serve_until_signal
+from receiver.app import bind, build, fresh_id, redactor, serve_until_signal, this_process
 from receiver.cli import logs
 from receiver.cli.context import (
     DEFAULT_PORT,
@@ -20,25 +20,44 @@ from receiver.cli.context import (
     out,
     run,
     settings_from,
+    usage,
 )
-from receiver.events import utc_now
-from receiver.settings import Settings, warnings
-from receiver.store import open_store, sqlite_path
+from receiver.cli.source import nearby
+from receiver.settings import Settings, disk_warnings, warnings
+from receiver.store import database_folder, open_store, shown_database
+from receiver.store.records import Process
+
+HostOption = Annotated[str | None, typer.Option(help="Where to listen; else 0.0.0.0 with $PORT, else 127.0.0.1.")]
+PortOption = Annotated[int | None, typer.Option(min=0, max=LARGEST_PORT, help="The port; else $PORT, else 8000.")]
 
 
-def serve(
-    config: ConfigOption = None,
-    host: Annotated[str | None, typer.Option(help="Where to listen; else 0.0.0.0 with $PORT, else 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=LARGEST_PORT, help="The port; else $PORT, else 8000.")] = None,
-) -> None:
+def serve(config: ConfigOption = None, host: HostOption = None, port: PortOption = None) -> None:
     """Run the receiver: web and worker in one process.
 
     It takes callbacks and submissions, and delivers; it migrates the database first.
     """
-    settings = settings_from(config)
-    logs.set_up(redactor(settings))
+    settings = _settings(config)
     listener = bind(*_address(host, port))
-    run(_serve(settings, config_path(config), listener))
+    run(_serve(settings, config_path(config), this_process(web=True, work=True), listener))
+
+
+def web(config: ConfigOption = None, host: HostOption = None, port: PortOption = None) -> None:
+    """Run the web alone: callbacks, submissions, files and the API. Any number of them may run.
+
+    It delivers nothing: for that, run `receiver worker` beside it. PostgreSQL only, and migrated before.
+    """
+    settings = _shared_settings(config)
+    listener = bind(*_address(host, port))
+    run(_serve(settings, config_path(config), this_process(web=True, work=False), listener))
+
+
+def worker(config: ConfigOption = None) -> None:
+    """Run a worker alone: it delivers, and asks providers what no callback told. Any number of them may run.
+
+    It answers no requests: for that, run `receiver web` beside it. PostgreSQL only, and migrated before.
+    """
+    settings = _shared_settings(config)
+    run(_serve(settings, config_path(config), this_process(web=False, work=True), None))
 
 
 def migrate(config: ConfigOption = None) -> None:
@@ -51,7 +70,7 @@ def migrate(config: ConfigOption = None) -> None:
 def check(config: ConfigOption = None) -> None:
     """Say every mistake in the configuration at once."""
     settings = settings_from(config)
-    for warning in warnings(settings):
+    for warning in warnings(settings, os.environ):
         err.print(f"warning: {warning}", markup=False, soft_wrap=True)
     out.print(
         f"{config_path(config)} is fine: {_count(len(settings.providers), 'provider')}, "
@@ -61,18 +80,42 @@ def check(config: ConfigOption = None) -> None:
     )
 
 
-async def _serve(settings: Settings, config: Path, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    # Where this machine reaches itself, whichever addresses it listens on.
-    local = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not listened on
-    service = await build(settings, f"http://{local}:{port}")
-    shown = f"[{host}]" if ":" in host else host
-    greeting = _greeting(settings, config, f"http://{shown}:{port}")
+def _settings(config: Path | None) -> Settings:
+    settings = settings_from(config)
+    logs.set_up(redactor(settings))
+    return settings
+
+
+def _shared_settings(config: Path | None) -> Settings:
+    """Settings whose database takes more than one process. Raises ConfigError."""
+    settings = _settings(config)
+    if database_folder(settings.database):
+        raise usage(
+            "SQLite takes one process: run `receiver serve`, which is web and worker in one, "
+            "or set `database` to postgresql://…"
+        )
+    return settings
+
+
+async def _serve(settings: Settings, config: Path, process: Process, listener: socket.socket | None) -> None:
+    service = await build(settings, _local_url(listener) if listener else nearby(os.environ), process)
+    greeting = _greeting(settings, config, f"Ready on {_shown_url(listener)}" if listener else "Ready to deliver")
     await serve_until_signal(service, listener, lambda: _say([*service.notices, *greeting]))
 
 
+def _local_url(listener: socket.socket) -> str:
+    """Where this machine reaches itself, whichever addresses it listens on."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not listened on
+
+
+def _shown_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 async def _migrate(settings: Settings) -> int:
-    store = open_store(settings.database, utc_now, fresh_id, exclusive=False)
+    store = open_store(settings.database, None, fresh_id, exclusive=False)
     await store.open()
     try:
         return await store.migrate()
@@ -80,12 +123,13 @@ async def _migrate(settings: Settings) -> int:
         await store.close()
 
 
-def _greeting(settings: Settings, config: Path, address: str) -> Iterator[str]:
+def _greeting(settings: Settings, config: Path, ready: str) -> Iterator[str]:
     if settings.public_url is None:
         yield "No public_url: status mode. Providers are asked for every song from 20 s on."
+    yield from (f"warning: {warning}" for warning in disk_warnings(settings, os.environ))
     yield f"Configuration {config.absolute()}"
-    yield f"Database {sqlite_path(settings.database).absolute()}"
-    yield f"Ready on {address}"
+    yield f"Database {shown_database(settings.database)}"
+    yield ready
 
 
 def _say(lines: Iterable[str]) -> None:

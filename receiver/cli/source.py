@@ -17,8 +17,8 @@ from receiver import api
 from receiver.api.parts import CallbackUrl, CallbackUrlWish, Parts, Registration
 from receiver.app import fresh_id, open_database, url_maker
 from receiver.app.common import open_signer
-from receiver.app.web import planner
 from receiver.app.urls import UrlMaker, Urls
+from receiver.app.web import planner
 from receiver.cli.context import DEFAULT_PORT, environment_port, settings_from, usage
 from receiver.cli.interrupts import finished
 from receiver.cli.within import ask
@@ -28,7 +28,7 @@ from receiver.intake import Intake
 from receiver.outbound import Answer, Http
 from receiver.settings import Settings
 from receiver.shapes import json_bytes
-from receiver.store import sqlite_path
+from receiver.store import database_folder, shown_database
 from receiver.store.base import Store
 from receiver.web.access import Access, AdminDoor
 from receiver.web.answers import EXCEPTION_HANDLERS
@@ -146,12 +146,18 @@ async def remote_source(there: Remote) -> AsyncIterator[Source]:
         await http.close()
 
 
+def require_database(settings: Settings) -> None:
+    """Raises NoDatabase where its file is not there: whoever looks for something makes none."""
+    shown = shown_database(settings.database)
+    if database_folder(settings.database) and not Path(shown).exists():
+        raise NoDatabase(f"There is no database at {shown}: start `receiver serve`, which makes it, or check --config.")
+
+
 @asynccontextmanager
 async def database_source(settings: Settings, *, new: bool = False) -> AsyncIterator[Source]:
     """The API over this database, without a server: what a running receiver would answer, in the same words."""
-    path = sqlite_path(settings.database).absolute()
-    if not new and not path.exists():
-        raise NoDatabase(f"There is no database at {path}: start `receiver serve`, which makes it, or check --config.")
+    if not new:
+        require_database(settings)
     store = await open_database(settings)
     try:
         password = token_urlsafe()

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from receiver.events import Level
 from receiver.routing import Route
+from receiver.settings.disks import disk_warnings
 from receiver.settings.model import Settings
 from receiver.units import Section
 
@@ -18,9 +19,16 @@ _IDLE = {
 _HOME = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
-def warnings(settings: Settings) -> list[str]:
-    """A sentence for each thing that an operator should know, with its remedy."""
-    return [*_doors(settings), *_links(settings), *_routes(settings), *_alarms(settings), *_idle(settings)]
+def warnings(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each thing that an operator should know, with its remedy. `environ` tells which host this is."""
+    return [
+        *_doors(settings),
+        *_links(settings),
+        *disk_warnings(settings, environ),
+        *_routes(settings),
+        *_alarms(settings),
+        *_idle(settings),
+    ]
 
 
 def _doors(settings: Settings) -> list[str]:

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,11 +18,11 @@ from receiver.units import Duration, Secrets, Section, Size
 LEAST_SECRET = 16
 
 _LARGEST_PORT = 65535
-_PART = r"(?:[^\s@/:?#%]|%[0-9A-Fa-f]{2})+"
-_ONE_HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+|%2[Ff]{_PART})(?::\d{{1,5}})?"
+_ONE_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.%-]+)(?::\d{1,5})?"
+_OPTION = r"\w+=[^\s?#&]*"
 _POSTGRESQL = re.compile(
-    rf"postgres(?:ql)?://(?:{_PART}(?::{_PART})?@)?(?P<hosts>(?:{_ONE_HOST}(?:,{_ONE_HOST})*)?)/{_PART}"
-    r"(?:\?(?P<options>[^\s#?]*))?"
+    rf"postgres(?:ql)?://(?:[^\s@/:?#]+(?::[^\s@/?#]*)?@)?(?P<hosts>(?:{_ONE_HOST}(?:,{_ONE_HOST})*)?)/[^\s@/?#]+"
+    rf"(?:\?(?P<options>{_OPTION}(?:&{_OPTION})*))?"
 )
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
@@ -74,11 +75,13 @@ def _postgresql(text: str) -> str:
         raise ValueError("must start with postgresql:// alone, without the name of a driver")
     if found is None or any(int(port) > _LARGEST_PORT for port in re.findall(r":(\d+)(?=,|$)", found["hosts"])):
         raise ValueError(
-            "must be postgresql://user:password@host:port/name; in user, password and name write %40 for @, %2F for /, "
-            "%3A for :, %3F for ?, %23 for # and %25 for %"
+            "must be postgresql://user:password@host:port/name; in the password write %40 for @, %2F for /, %3F for ?, "
+            "%23 for # and %25 for %"
         )
     if not found["hosts"] and "host=" not in (found["options"] or ""):
         raise ValueError("has no host; write postgresql://user:password@host/name, or ?host=/path of a local socket")
+    if find_spec("asyncpg") is None:
+        raise ValueError("needs the client of PostgreSQL; install it: pip install 'suno-receiver[postgres]'")
     return text
 
 

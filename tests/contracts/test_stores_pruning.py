@@ -110,7 +110,9 @@ async def test_a_body_that_was_removed_is_still_a_repeat(store: Store, clock: Cl
     assert await store.kept_callbacks(None, 9) == []
 
 
-async def test_an_old_event_goes_with_its_deliveries_and_attempts(store: Store, clock: Clock) -> None:
+async def test_an_old_event_goes_with_its_deliveries_and_attempts(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     submission = await stored(store)
     event_id = await delivered(store, submission)
     (row,) = (await store.delivery_rows(Query())).data
@@ -123,6 +125,8 @@ async def test_an_old_event_goes_with_its_deliveries_and_attempts(store: Store, 
     assert await store.delivery(row.id) is None
     assert await store.attempts(row.id) == []
     assert await sweep(store) == Pruned()
+    # None of it is told as something that can't be read.
+    assert caplog.records == []
 
 
 async def test_a_tombstone_says_what_it_was_and_when_it_went(store: Store, clock: Clock) -> None:
@@ -331,7 +335,9 @@ async def test_for_ever_may_be_longer_than_time_itself(store: Store) -> None:
     assert await sweep(store, forever) == Pruned()
 
 
-async def test_who_follows_goes_on_from_an_event_that_was_removed(store: Store, clock: Clock) -> None:
+async def test_who_follows_goes_on_from_an_event_that_was_removed(
+    store: Store, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     submission = await stored(store)
     early, last = await delivered(store, submission, "music.text"), await delivered(store, submission, "music.first")
     clock.go(90 * DAY)
@@ -341,6 +347,7 @@ async def test_who_follows_goes_on_from_an_event_that_was_removed(store: Store, 
     await store.emit([new])
     for place in (None, early, last):
         assert [event.id for event in await store.events_after(place, Query())] == [new.id]
+    assert caplog.records == []
 
 
 async def test_what_was_removed_goes_to_nobody_any_more(store: Store, clock: Clock) -> None:

@@ -2,7 +2,7 @@ import asyncio
 import hashlib
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,23 @@ from tests.support.process import CLIENT, Running, serving, write_config
 SONG = {"prompt": "a ferry at night", "title": "Night Ferry", "customMode": True, "instrumental": False, "model": "V5"}
 QUICK = Script(text_after=0.05, first_after=0.1, complete_after=0.2, whole_after=0.2, retry_after=0.05)
 
+Sleep = Callable[[float], Awaitable[None]]
+
 
 @asynccontextmanager
-async def simulating(script: Script = QUICK) -> AsyncIterator[Simulator]:
+async def simulating(script: Script = QUICK, sleep: Sleep = asyncio.sleep) -> AsyncIterator[Simulator]:
     """The simulator on a real port."""
     listener = bind("127.0.0.1", 0)
     http = Http()
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    simulator = Simulator(http=http, base_url=address, entropy=random.Random(1), script=script, api_key="provider-key")
+    simulator = Simulator(
+        http=http,
+        base_url=address,
+        entropy=random.Random(1),
+        script=script,
+        api_key="provider-key",
+        sleep=sleep,
+    )
     server: Server = server_for(simulator.app)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -44,6 +44,11 @@ ENVIRON = {
     "APPRISE_URL": "ntfys://ntfy.sh/topic",
     "SMTP_PASSWORD": "password-of-our-mail",
 }
+HOST = {
+    "DATABASE_URL": "postgresql://me:password@db.example.com/receiver",
+    "ADMIN_PASSWORD": "password-of-the-admin",
+    "S3_BUCKET": "my-songs",
+}
 SECTIONS: list[type[BaseModel]] = [
     Settings,
     Admin,
@@ -73,7 +78,7 @@ def test_the_default_asks_for_nothing_but_a_key_and_a_token() -> None:
 
 
 def test_the_default_has_no_warning_once_it_is_reachable() -> None:
-    assert warnings(load(MANUAL, ENVIRON)) == []
+    assert warnings(load(MANUAL, ENVIRON), ENVIRON) == []
 
 
 def test_the_default_states_the_defaults() -> None:
@@ -112,9 +117,14 @@ def test_every_key_is_described(model: type[BaseModel]) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.stem))
 def test_every_example_loads(path: Path) -> None:
-    settings = load(path, ENVIRON)
+    settings = load(path, ENVIRON | HOST)
     assert settings.routes
     assert settings.clients
+
+
+def test_the_example_for_a_procfile_host_has_no_warning_there() -> None:
+    environ = ENVIRON | HOST | {"DYNO": "web.1"}
+    assert warnings(load(CONFIG / "examples" / "procfile-host.yaml", environ), environ) == []
 
 
 def test_there_is_a_slack_example_of_twelve_lines() -> None:

@@ -273,14 +273,30 @@ DATABASES = [
     ("sqlite:////", False),
     ("sqlite:///:memory:", False),
     ("sqlite:///data/x.db?mode=ro", False),
-    ("postgres://localhost/x", False),
-    ("postgresql+asyncpg://localhost/x", False),
     ("data/receiver.db", False),
+    ("postgres://localhost/x", True),
+    ("postgresql://me:se:cret%40@db.example.com:5432/receiver?sslmode=verify-full&sslrootcert=/etc/ca.pem", True),
+    ("postgresql://me@[::1]:5432/receiver", True),
+    ("postgresql://one.example.com:5432,two.example.com:5433/receiver", True),
+    ("postgresql:///receiver?host=/var/run/postgresql", True),
+    ("postgresql://me@%2Fvar%2Frun%2Fpostgresql/receiver", True),
+    ("postgresql+asyncpg://localhost/x", False),
+    ("postgresql://localhost", False),
+    ("postgresql://localhost/", False),
+    ("postgresql:///receiver", False),
+    ("postgresql:localhost/x", False),
+    ("postgresql://me:se@cret@localhost/x", False),
+    ("postgresql://me:se/cret@localhost/x", False),
+    ("postgresql://me:se#cret@localhost/x", False),
+    ("postgresql://localhost:70000/x", False),
+    ("postgresql://localhost:db/x", False),
+    ("postgresql://localhost/x?sslmode", False),
+    ("postgresql://localhost/x y", False),
 ]
 
 
 @pytest.mark.parametrize(("url", "good"), DATABASES, ids=[row[0] for row in DATABASES])
-def test_only_sqlite_files_are_databases(url: str, good: bool) -> None:
+def test_databases_are_sqlite_files_and_postgresql_servers(url: str, good: bool) -> None:
     if good:
         assert Settings(database=url).database == url
         return

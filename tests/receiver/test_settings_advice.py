@@ -24,7 +24,7 @@ routes:
 def advice(folder: Path, text: str) -> list[str]:
     path = folder / "receiver.yaml"
     path.write_text(text, encoding="utf-8")
-    return warnings(load(path, {}))
+    return warnings(load(path, {}), {})
 
 
 def good(url: str = "https://music.example.com") -> str:

@@ -9,7 +9,7 @@ import pytest
 from receiver.errors import NotSent, StoreUnavailable, Unreachable
 from receiver.events import Stage
 from receiver.outbound import Answer, Http
-from tests.support.gateway import ACCEPTED, house
+from tests.support.gateway import ACCEPTED, CLIENT, house
 from tests.support.kit import Kit, kit, sunoapi
 from tests.support.peers import Reply, hang, raw, reset, serve, truncate
 
@@ -89,6 +89,41 @@ async def test_a_request_that_is_cancelled_leaves_its_outcome_on_record(base: Ki
     made.gateway.sender.stop()
     await made.gateway.sender.run()
     assert await base.types() == ["submission.accepted"]
+
+
+async def test_a_reply_is_recorded_however_long_the_database_was_away(
+    base: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, change, ping = house(base), base.store.change, base.store.ping
+    away = asyncio.Event()
+
+    async def failing(*given: Any) -> Any:
+        if isinstance(given[0], str) and away.is_set():
+            raise StoreUnavailable("it is away")
+        return await change(*given)
+
+    async def silent() -> None:
+        if away.is_set():
+            raise StoreUnavailable("it is away")
+        await ping()
+
+    monkeypatch.setattr(base.store, "change", failing)
+    monkeypatch.setattr(base.store, "ping", silent)
+    away.set()
+    with monkeypatch.context() as soon:
+        soon.setattr("receiver.submissions.sending._PATIENCE", 0.01)
+        answered = await made.post(headers=[*CLIENT, ("idempotency-key", "one")])
+    assert answered.status == 200
+    assert (await made.stored(answered)).stage is Stage.SENDING
+    away.clear()
+    # At the end it is tried once more, whatever the pause.
+    sender = made.gateway.sender
+    sender.stop()
+    await sender.run()
+    stored = await made.stored(answered)
+    assert (stored.stage, stored.task_id) == (Stage.ACCEPTED, "task-1")
+    again = await made.post(headers=[*CLIENT, ("idempotency-key", "one")])
+    assert (again.status, again.body, len(made.http.sent)) == (200, answered.body, 1)
 
 
 async def test_a_made_task_is_answered_although_it_cannot_be_stored(base: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,6 +199,68 @@ async def test_an_outcome_that_could_not_be_written_is_written_later(
     assert (await house.states(), len(team.seen)) == ([("team", "delivered")], 1)
 
 
+class Away:
+    """A database that takes nothing until `back`."""
+
+    def __init__(self, house: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tries = 0
+        self.back = False
+        self._end, self._ping = house.store.end, house.store.ping
+        monkeypatch.setattr(house.store, "end", self.end)
+        monkeypatch.setattr(house.store, "ping", self.ping)
+
+    async def end(self, claim: Claim, ended: Ended) -> bool:
+        self.tries += 1
+        await self.ping()
+        return await self._end(claim, ended)
+
+    async def ping(self) -> None:
+        if not self.back:
+            raise StoreUnavailable("it is away")
+        await self._ping()
+
+
+async def test_an_outcome_is_written_however_long_the_database_was_away(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, away = recording(), Away(house, monkeypatch)
+    worker = house.worker({"team": team})
+    worker.pause = 0.0001
+    async with running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: away.tries > 12)
+        away.back = True
+    assert (await house.states(), len(team.seen)) == ([("team", "delivered")], 1)
+
+
+async def test_a_stop_tries_a_last_time_to_write_what_is_known_and_then_ends(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, away = recording(), Away(house, monkeypatch)
+    worker = house.worker({"team": team})
+    worker.pause, worker.grace = 3600, timedelta(milliseconds=20)
+    async with asyncio.timeout(10), running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: away.tries == 1)
+    assert away.tries == 2
+    # It was delivered, which nobody could write down: it is given back as untried.
+    assert (await house.states(), len(team.seen)) == ([("team", "pending")], 1)
+
+
+async def test_a_second_stop_ends_the_grace(house: Kit) -> None:
+    async def hang(delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    team = recording(hang)
+    worker = house.worker({"team": team})
+    worker.grace = timedelta(hours=1)
+    async with asyncio.timeout(10), running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+        worker.stop()
+    assert await house.states() == [("team", "pending")]
+
+
 async def test_a_clock_that_jumps_does_not_run_an_attempt_twice(house: Kit) -> None:
     go_on = asyncio.Event()
 

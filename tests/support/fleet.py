@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,9 +37,10 @@ class Member:
         return f"http://127.0.0.1:{self.port}"
 
     def kill(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        # Not through the process: that would take its end from the one who waits for it.
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def keep(self) -> None:
         """Until this is cancelled."""
@@ -53,8 +56,10 @@ class Member:
             self.starts += 1
             try:
                 await self._listen(self._process)
-            finally:
+            except asyncio.CancelledError:
                 self.kill()
+                raise
+            finally:
                 await self._process.wait()
             await asyncio.sleep(_REST_S)
 

@@ -137,7 +137,8 @@ class Cluster:
         flags = ("-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1")
         where = ("-h", str(self.folder), "-p", str(self.port), "-U", "postgres", "-d", database)
         psql = [str(_WHEEL / _VERSION / "bin" / "psql"), *flags, *where, "-c", statement]
-        asked = subprocess.run(psql, check=False, capture_output=True, text=True, timeout=60)
+        options = {"PGOPTIONS": "-c search_path=receiver,public"}
+        asked = subprocess.run(psql, check=False, capture_output=True, text=True, timeout=60, env=os.environ | options)
         assert asked.returncode == 0, asked.stderr
         return [line.split("\t") for line in asked.stdout.splitlines()]
 

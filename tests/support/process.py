@@ -16,7 +16,7 @@ from receiver.outbound import Answer, Http
 
 ROOT = Path(__file__).parents[2]
 ADMIN, CLIENT = "admin-password-123", "client-token-123456"
-_READY = re.compile(r"Ready on (http://\S+)")
+_READY = re.compile(r"Ready (?:on (http://\S+)|to deliver)")
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Run:
 
 @dataclass
 class Running:
-    """A `receiver serve` on a free port. `said` is what it has written to stderr so far."""
+    """A `receiver serve` on a free port, or a part of it. `said` is what it has written to stderr so far."""
 
     process: asyncio.subprocess.Process
     said: list[str] = field(default_factory=list)
@@ -109,18 +109,11 @@ def write_config(folder: Path, **sections: Any) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def serving(config: Path, *arguments: str) -> AsyncIterator[Running]:
-    """`receiver serve` that is ready; killed at the end where the test has not ended it."""
+async def serving(config: Path, *arguments: str, command: str = "serve") -> AsyncIterator[Running]:
+    """`receiver serve`, or another of its kind, that is ready; killed at the end where the test has not ended it."""
+    port = () if command == "worker" else ("--port", "0")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "receiver",
-        "serve",
-        "--config",
-        str(config),
-        "--port",
-        "0",
-        *arguments,
+        *(sys.executable, "-m", "receiver", command, "--config", str(config), *port, *arguments),
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
         cwd=ROOT,
@@ -131,7 +124,7 @@ async def serving(config: Path, *arguments: str) -> AsyncIterator[Running]:
     try:
         async with asyncio.timeout(30):
             await ready.wait()
-        assert running.url, "".join(running.said)
+        assert running.url or command == "worker", "".join(running.said)
         yield running
     finally:
         if process.returncode is None:
@@ -143,6 +136,6 @@ async def _read(running: Running, ready: asyncio.Event) -> None:
     async for line in running.process.stderr:
         running.said.append(line.decode())
         if match := _READY.search(running.said[-1]):
-            running.url = match[1]
+            running.url = match[1] or ""
             ready.set()
     ready.set()

@@ -57,6 +57,9 @@ class SongProvider:
         self.away = frozenset(urls)
         self._changes += 1
 
+    async def aclose(self) -> None:
+        await self._http.close()
+
     async def tell(self, task_id: str) -> None:
         for stage in self.stages:
             while 200 not in await self._call(task_id, stage):  # noqa: ASYNC110 - a provider knows no better
@@ -64,7 +67,7 @@ class SongProvider:
             self.answered.add((task_id, stage))
 
     async def _call(self, task_id: str, stage: str) -> list[int]:
-        """One in four calls goes to two receivers at once."""
+        """One in four calls goes to two receivers at once, or to one twice."""
         times = 2 if self._dice.random() < 0.25 else 1
         return await asyncio.gather(*(self._send(self._dice.choice(self.urls), task_id, stage) for _ in range(times)))
 
@@ -100,4 +103,3 @@ class SongProvider:
             for sender in senders:
                 sender.cancel()
             await asyncio.gather(*senders, return_exceptions=True)
-            await self._http.close()

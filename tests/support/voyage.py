@@ -91,7 +91,8 @@ async def under_way(folder: Path, cluster: Cluster, plan: Plan) -> AsyncIterator
         async with sailing(members) as fleet:
             urls = [member.url for member in fleet.webs]
             provider = SongProvider(urls, await _standing_path(fleet), plan.stages)
-            yield Voyage(cluster, database, fleet, provider, list(plan.handlers))
+            async with contextlib.aclosing(provider):
+                yield Voyage(cluster, database, fleet, provider, list(plan.handlers))
     finally:
         await asyncio.to_thread(cluster.drop_database, database)
 

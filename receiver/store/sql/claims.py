@@ -6,6 +6,7 @@ from functools import cache
 
 from receiver.store.records import PATIENCE, Terms
 from receiver.store.sql.deliveries import NewId, hand_on
+from receiver.store.sql.due import soon
 from receiver.store.sql.locks import held, hold_names, hold_pauses
 from receiver.store.sql.order import discard, place, settle, supersede
 from receiver.store.sql.rows import length, to_json
@@ -36,7 +37,7 @@ SELECT given.key AS handler,
     (SELECT count(*) FROM deliveries AS d WHERE d.handler = given.key AND d.state = 'running') AS running,
     CASE WHEN given.value IS NULL THEN 0 ELSE (
         SELECT count(*) FROM attempts AS a WHERE a.handler = given.key
-          AND a.started_at > CAST(given.value AS BIGINT) AND a.started_at <= :now) END AS started
+          AND a.started_at > CAST(given.value AS BIGINT) AND a.started_at <= :soon) END AS started
 FROM json_each(:since) AS given
 """
 # The oldest; but an alarm or a rehearsal can't tell of the pause, so before it is told another goes first.
@@ -237,7 +238,7 @@ async def _free(turn: Turn, terms: Mapping[str, Terms]) -> dict[str, int]:
     """How many more attempts of each handler may start now; handlers at their limit are left out."""
     since = {name: turn.now - length(limit.rate.period) if limit.rate else None for name, limit in terms.items()}
     free = {}
-    for row in await turn.rows(_BUSY, {"since": to_json(since), "now": turn.now}):
+    for row in await turn.rows(_BUSY, {"since": to_json(since), "soon": soon(turn.now)}):
         wanted = terms[row["handler"]]
         room = wanted.concurrency - row["running"]
         free[row["handler"]] = min(room, wanted.rate.count - row["started"]) if wanted.rate else room

@@ -46,6 +46,14 @@ SELECT started_at FROM attempts WHERE handler = ? AND started_at <= ? ORDER BY s
 """
 
 
+def soon(now: int) -> int:
+    """Until when a start counts for a rate: clocks of processes differ a little, and a claim waits for others.
+
+    What began later than that was begun before the clock was set back.
+    """
+    return now + 60_000_000
+
+
 def open_handlers(rows: Iterable[Row], terms: Mapping[str, Terms] | None) -> dict[str, int]:
     """When the first delivery of each handler is due that has room for it."""
     return {

@@ -153,7 +153,9 @@ async def _find(reader: _Rows, now: int, batch: Batch) -> _Found:
         rows, place = _that_fit(await reader.rows(OLD_CALLBACKS, old)), "id"
     else:
         place = "seq"
-        rows = await reader.rows(OLD_EVENTS, (until(now, batch.keep.events), mark.at, int(mark.behind or -1), batch.limit))
+        rows = await reader.rows(
+            OLD_EVENTS, (until(now, batch.keep.events), mark.at, int(mark.behind or -1), batch.limit)
+        )
     going = [row for row in rows if not row["needed"]]
     if rows:
         # Also where these are the last ones: the next batch finds that out.

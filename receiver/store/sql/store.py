@@ -219,7 +219,7 @@ class SqlStore:
     async def _after_rate(self, handler: str, due_at: int, limit: Terms | None) -> int:
         if limit is None or limit.rate is None:
             return due_at
-        rows = await self._reader.rows(due.NTH_START, (handler, micros(self.now()), limit.rate.count - 1))
+        rows = await self._reader.rows(due.NTH_START, (handler, due.soon(micros(self.now())), limit.rate.count - 1))
         return due.after_rate(due_at, limit, rows[0]["started_at"] if rows else None)
 
     async def handlers(self) -> list[HandlerState]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from receiver.app.checks import Checks
 from receiver.app.loops import Loops
 from receiver.events import Event
 from receiver.routing import Plan
-from receiver.store.records import HandlerState
+from receiver.store.records import HandlerState, Process
 from receiver.store.sqlite.reader import FileReader
 from receiver.store.sqlite.store import SqliteStore
 from tests.receiver.test_intake import callback
@@ -26,10 +27,16 @@ async def house(tmp_path: Path) -> AsyncIterator[Kit]:
         yield made
 
 
-def checks(house: Kit, folder: Path, *handlers: str) -> Checks:
+SERVE = Process(id="serve-1", host="one", does_web=True, does_work=True)
+WEB = Process(id="web-1", host="one", does_web=True, does_work=False)
+WORKER = Process(id="worker-1", host="two", does_web=False, does_work=True)
+
+
+def checks(house: Kit, folder: Path | None, *handlers: str, process: Process = SERVE) -> Checks:
     return Checks(
         store=house.store,
         loops=Loops([]),
+        process=process,
         handlers=handlers,
         clients=["app"],
         public=True,
@@ -81,6 +88,30 @@ async def test_only_the_pause_of_a_configured_handler_warns(
     await pause(house, "team")
     found = await checks(house, tmp_path, known).paused()
     assert (found.health, "team is paused: revoked" in found.detail) == (health, health is Health.WARN)
+
+
+async def test_a_web_alone_warns_once_no_worker_was_seen_for_a_lease(house: Kit) -> None:
+    found = checks(house, None, process=WEB)
+    assert [check.name for check in found.alive()][-2:] == ["worker", "configuration"]
+    await house.store.present(WORKER, ending=True)
+    for health in (Health.OK, Health.OK, Health.WARN):
+        await house.store.present(WEB)
+        assert (await found.worker()).health is health
+        house.clock.forward(seconds=35)
+    told = await found.worker()
+    assert told.detail.endswith("everything is kept, nothing is delivered; start `receiver worker`.")
+    await house.store.present(WORKER)
+    assert (await found.worker()).health is Health.OK
+
+
+async def test_a_web_that_has_just_come_does_not_warn_yet(house: Kit) -> None:
+    older = replace(WEB, id="web-0")
+    for _ in range(4):
+        await house.store.present(older)
+        house.clock.forward(seconds=35)
+    await house.store.present(WEB)
+    assert (await checks(house, None, process=WEB).worker()).health is Health.OK
+    assert (await checks(house, None, process=older).worker()).health is Health.WARN
 
 
 async def test_no_check_waits_for_a_search(house: Kit, tmp_path: Path) -> None:

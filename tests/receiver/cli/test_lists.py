@@ -161,7 +161,7 @@ def test_one_submission_is_shown_with_what_belongs_to_it(by: str, config: Path, 
     [
         (("submissions", "sub_none"), 1, "There is no submission 'sub_none'"),
         (("events", "evt_none"), 1, "There is no event 'evt_none'."),
-        (("deliveries", "dlv_none"), 1, "There is no delivery 'dlv_none'."),
+        (("deliveries", "dlv_none"), 1, "There is no delivery 'dlv_none'; those past retention.events are removed."),
         (("submissions", "--since", "yesterday"), 2, "Give since as a time"),
         (("submissions", "--label", "title"), 2, "--label wants name=value"),
         (("deliveries", "--state", "lost"), 2, "Give state as one of"),

@@ -70,7 +70,7 @@ def test_what_was_put_back_before_a_wrong_id_is_said(config: Path, capsys: Said)
     assert run_main("redeliver", ident, "dlv_none", "--config", str(config)) == 1
     said = capsys.readouterr()
     assert ident in said.out
-    assert said.err.endswith("There is no delivery 'dlv_none'.\n")
+    assert said.err.endswith("There is no delivery 'dlv_none'; those past retention.events are removed.\n")
 
 
 @pytest.mark.parametrize(

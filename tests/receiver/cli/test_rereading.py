@@ -57,7 +57,11 @@ def test_where_everything_is_known_it_is_said(config: Path, capsys: Said) -> Non
     known = {key: value for key, value in SONG.items() if key != "mood"}
     asyncio.run(call_back(config, {"code": 200, "data": {**BODY["data"], "data": [known]}}))  # type: ignore[dict-item]  # a mapping, above
     assert run(config, "drift") == 0
-    assert capsys.readouterr().out.startswith("Nothing unknown")
+    said = capsys.readouterr()
+    assert said.out.startswith("Nothing unknown")
+    assert said.err == "Bodies are kept for 30d (retention.callbacks): of older ones nothing is known.\n"
+    assert run(config, "drift", "--since", "29d") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_reparse_says_how_many_it_read(config: Path, capsys: Said) -> None:

@@ -3,5 +3,5 @@
 -- known for ever.
 ALTER TABLE callbacks ADD COLUMN pruned_at INTEGER;
 ALTER TABLE events ADD COLUMN pruned_at INTEGER;
-CREATE INDEX callbacks_to_prune ON callbacks (received_at, id) WHERE pruned_at IS NULL;
-CREATE INDEX events_to_prune ON events (received_at, seq) WHERE pruned_at IS NULL;
+CREATE INDEX callbacks_to_prune ON callbacks (received_at, id, pruned_at) WHERE pruned_at IS NULL;
+CREATE INDEX events_to_prune ON events (received_at, seq, pruned_at) WHERE pruned_at IS NULL;
