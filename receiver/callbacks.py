@@ -14,8 +14,7 @@ from receiver.tokens import Scope as TokenScope
 from receiver.tokens import Signer
 from receiver.web.answers import not_found, problem, too_slow, unavailable
 from receiver.web.bodies import BodyTooLarge, read_body
-
-logger = logging.getLogger(__name__)
+from receiver.web.seldom import Seldom
 
 # What tells a parser, or proves a provider. Nothing else is kept: a proxy may add credentials of its own.
 _KEPT = frozenset({b"content-type", b"user-agent"})
@@ -56,6 +55,7 @@ class Callbacks:
         self._intake = intake
         self._limit = limit
         self._patience = patience
+        self._away = Seldom(logging.getLogger(__name__))
         self._too_large = problem(
             Rejection(413, "Content Too Large", f"A callback may have {limit} bytes: see limits.callback_body.")
         )
@@ -79,7 +79,7 @@ class Callbacks:
             except ClientDisconnect:
                 return
             except StoreUnavailable:
-                logger.warning("a callback for sub_%s was answered 503: the database can't take it", ident)
+                self._away.warn("a callback for sub_%s was answered 503: the database can't take it", ident)
                 answer = _UNAVAILABLE
         await answer(scope, receive, send)
 

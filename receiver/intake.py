@@ -71,6 +71,13 @@ class Intake:
         """How long after its submission a song is first asked about, where no callback can tell of it."""
         return self.ask_from or operation.ask_from
 
+    def expect_task(self, provider_name: str, operation: Operation, client: str | None, task_id: str) -> Submission:
+        """As `expect`, for a client's task of which only its id is known: however many tell of it, it is one."""
+        named = f"{provider_name}\0{client or ''}\0{task_id}"
+        ident = hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:32]
+        expected = self.expect(provider_name, operation, f"sub_{ident}")
+        return replace(expected, client=client, task_id=task_id)
+
     async def receive(self, submission_id: str, headers: Mapping[str, str], body: bytes) -> None:
         """A callback on a valid token: kept, whatever it says. Raises StoreUnavailable."""
         callback = self._callback(Via.CALLBACK, headers, body)

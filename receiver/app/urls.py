@@ -1,6 +1,5 @@
 """The addresses that we hand out: callback URLs for providers, links for people."""
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -73,17 +72,8 @@ class UrlMaker:
             return own[0], False
         if known and not wish.by_admin:
             raise Rejection(422, "Unknown task", f"{wish.provider} has no such task of yours. Check task_id.")
-        # However many register it at once, it is one.
-        named = f"{wish.provider}\0{wish.client or ''}\0{wish.task_id}"
-        ident = hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:32]
-        expected = self.intake.expect(wish.provider, operation, f"sub_{ident}")
-        submission = replace(
-            expected,
-            client=wish.client,
-            labels=wish.labels,
-            task_id=wish.task_id,
-            ask_at=expected.created_at if operation.record else None,
-        )
+        expected = self.intake.expect_task(wish.provider, operation, wish.client, wish.task_id)
+        submission = replace(expected, labels=wish.labels, ask_at=expected.created_at if operation.record else None)
         return await self.store.add(submission), True
 
     def _operation(self, wish: CallbackUrlWish | Registration) -> Operation:

@@ -142,12 +142,17 @@ class Gateway:
         report = Report(stage=verdict.stage, task_id=verdict.task_id)
 
         def accept(current: Submission, _: bool) -> Change:
+            if current.stage is not Stage.SENDING:
+                return Change(submission=current)
             change = replied(current, report, moment)
             # No callback will come and no status call is known: nobody waits for it.
             return replace(change, submission=replace(change.submission, deadline_at=None, ask_at=None))
 
         try:
-            submission = await self._new(asked, other(asked.request))
+            operation = other(asked.request)
+            # Whoever asks twice at once, of whichever process, is answered with one task: one submission.
+            named = self.intake.expect_task(asked.name, operation, asked.identity.client, verdict.task_id)
+            submission = replace(await self._new(asked, operation), id=named.id)
             await self.store.change(submission, accept)
         except StoreError as error:
             # It was made, and may be billed: the client must have the answer.

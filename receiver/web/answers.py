@@ -11,8 +11,9 @@ from starlette.types import ExceptionHandler
 
 from receiver.errors import Rejection, StoreUnavailable
 from receiver.shapes import json_bytes
+from receiver.web.seldom import Seldom
 
-logger = logging.getLogger(__name__)
+_away = Seldom(logging.getLogger(__name__))
 
 _NOTHING_HERE = "There is nothing here. Check the address and the id."
 _REMEDIES = {
@@ -59,7 +60,7 @@ async def _on_rejection(_request: Any, error: Any) -> Response:
 
 
 async def _on_store_unavailable(_request: Any, _error: Any) -> Response:
-    logger.warning("a request was answered 503: the database can't take it")
+    _away.warn("a request was answered 503: the database can't take it")
     return problem(unavailable())
 
 

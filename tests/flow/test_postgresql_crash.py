@@ -15,7 +15,7 @@ from tests.support.postgresql import Cluster, running
 from tests.support.voyage import Plan, Voyage, under_way
 from tests.support.workers import until
 
-KILLS, CONCURRENCY = 12, 8
+KILLS, CONCURRENCY = 8, 8
 HANDLERS = ("one", "two")
 # Both kinds of process, and both in one.
 FLEETS = {"two webs, two workers": ("web", "web", "worker", "worker"), "two in one": ("serve", "serve")}

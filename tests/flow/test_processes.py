@@ -13,6 +13,7 @@ import pytest
 from receiver.app.server import bind
 from tests.flow.test_song import QUICK, finished, simulating, submit
 from tests.flow.test_song import config as song_config
+from tests.support.peers import Peer, hang, serve
 from tests.support.postgresql import Cluster
 from tests.support.process import Running, command, serving, write_config
 from tests.support.workers import until
@@ -28,8 +29,14 @@ async def migrated(config: Path) -> Path:
     return config
 
 
-def sinking(folder: Path, url: str, **fields: Any) -> Path:
-    sink = {"type": "tests.support.sink:Sink", "file": str(folder / "sink"), **fields}
+def hooking(folder: Path, url: str, target: Peer) -> Path:
+    hook = {"type": "webhook", "url": target.url, "timeout": "1h"}
+    routes = [{"handlers": ["hook"]}]
+    return write_config(folder, database=url, providers=PROVIDERS, handlers={"hook": hook}, routes=routes)
+
+
+def sinking(folder: Path, url: str) -> Path:
+    sink = {"type": "tests.support.sink:Sink", "file": str(folder / "sink")}
     routes = [{"handlers": ["sink"]}, {"when": {"level": "problem"}, "handlers": ["sink"]}]
     return write_config(folder, database=url, providers=PROVIDERS, handlers={"sink": sink}, routes=routes)
 
@@ -79,10 +86,12 @@ async def test_a_song_that_one_web_sends_another_one_receives_and_a_worker_archi
 
 
 async def test_the_two_halves_end_in_time_and_say_so(tmp_path: Path, postgresql: Cluster, postgresql_url: str) -> None:
-    config = await migrated(sinking(tmp_path, postgresql_url, takes="1h", timeout="2h"))
-    async with serving(config, command="web") as web, serving(config, command="worker") as worker:
+    async with serve(hang()) as target, AsyncExitStack() as stack:
+        config = await migrated(hooking(tmp_path, postgresql_url, target))
+        web = await stack.enter_async_context(serving(config, command="web"))
+        worker = await stack.enter_async_context(serving(config, command="worker"))
         await called_back(web)
-        await web.until("/v1/deliveries?state=running", lambda page: page["data"])
+        await until(lambda: target.seen)
         assert await ended(worker) < 10
         page = await web.get("/v1/deliveries")
         assert [row["state"] for row in page["data"]] == ["pending"]
@@ -94,10 +103,12 @@ async def test_the_two_halves_end_in_time_and_say_so(tmp_path: Path, postgresql:
 
 @pytest.mark.parametrize("part", ["worker", "serve"])
 async def test_a_second_signal_ends_the_grace(tmp_path: Path, postgresql_url: str, part: str) -> None:
-    config = await migrated(sinking(tmp_path, postgresql_url, takes="1h", timeout="2h"))
-    async with serving(config, command="web") as web, serving(config, command=part) as running:
+    async with serve(hang()) as target, AsyncExitStack() as stack:
+        config = await migrated(hooking(tmp_path, postgresql_url, target))
+        web = await stack.enter_async_context(serving(config, command="web"))
+        running = await stack.enter_async_context(serving(config, command=part))
         await called_back(web)
-        await web.until("/v1/deliveries?state=running", lambda page: page["data"])
+        await until(lambda: target.seen)
         running.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.3)
         assert await ended(running) < 4
@@ -129,11 +140,11 @@ def warned(health: Any) -> dict[str, str]:
     return {check["name"]: check["detail"] for check in health["checks"] if check["status"] != "ok"}
 
 
-@pytest.mark.parametrize("part", ["web", "worker"])
-async def test_a_half_waits_for_no_migration_and_makes_none(tmp_path: Path, postgresql_url: str, part: str) -> None:
+async def test_a_half_waits_for_no_migration_and_makes_none(tmp_path: Path, postgresql_url: str) -> None:
     config = sinking(tmp_path, postgresql_url)
-    ran = await command(part, "--config", str(config))
-    assert (ran.code, ran.err) == (1, "1 migration is missing in the database: run `receiver migrate` first.\n")
+    for part in ("web", "worker"):
+        ran = await command(part, "--config", str(config))
+        assert (ran.code, ran.err) == (1, "1 migration is missing in the database: run `receiver migrate` first.\n")
     again = await command("migrate", "--config", str(config))
     assert again.out == "1 migration ran.\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from receiver.errors import NotSent, StoreUnavailable, Unreachable
-from receiver.events import Stage
+from receiver.events import Stage, Submission
 from receiver.outbound import Answer, Http
 from tests.support.gateway import ACCEPTED, CLIENT, house
 from tests.support.kit import Kit, kit, sunoapi
@@ -134,6 +134,21 @@ async def test_a_made_task_is_answered_although_it_cannot_be_stored(base: Kit, m
     monkeypatch.setattr(base.store, "change", full)
     answered = await made.post("/suno/api/v9/new", body=b'{"x":1}')
     assert (answered.status, answered.body) == (200, ACCEPTED)
+
+
+async def test_a_task_that_two_answers_tell_of_at_once_is_one_submission(
+    base: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_yet(*args: Any) -> list[Submission]:
+        return []
+
+    # As if another process had stored it a moment later.
+    monkeypatch.setattr(base.store, "by_task", nothing_yet)
+    made = house(base)
+    answers = [await made.post("/suno/api/v9/new", body=b'{"x":1}') for _ in range(2)]
+    assert len({answered.header("x-receiver-submission") for answered in answers}) == 1
+    assert (await made.stored(answers[0])).stage is Stage.ACCEPTED
+    assert await base.types() == ["submission.accepted"]
 
 
 @pytest.mark.parametrize(

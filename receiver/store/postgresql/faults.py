@@ -46,6 +46,9 @@ def unavailable(where: str, error: BaseException) -> StoreUnavailable:
     """One sentence that says what to do; `where` names the database, without its password."""
     if isinstance(error, StoreUnavailable):
         return StoreUnavailable(*error.args)
+    # asyncpg has only words for this.
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return StoreUnavailable(f"{where} offers no TLS: switch it on there, or leave sslmode out of `database`.")
     for kind, sentence in _SENTENCES:
         if isinstance(error, kind):
             return StoreUnavailable(f"{where} {sentence}")

@@ -21,6 +21,8 @@ R = TypeVar("R")
 MOST = 128
 # How often a transaction is tried that another one got in the way of.
 _TRIES = 5
+# Seconds.
+_CLOSE = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +75,9 @@ class SharedWriter:
         return answer
 
     async def close(self) -> None:
-        """Commits what waits."""
-        await asyncio.gather(*(lane.task for lane in self._lanes.values() if lane.task), return_exceptions=True)
+        """Commits what waits, unless the database is away: a stop has little time."""
+        if tasks := [lane.task for lane in self._lanes.values() if lane.task]:
+            await asyncio.wait(tasks, timeout=_CLOSE)
 
     async def _serve(self, op: Op[Any, Any], lane: _Lane) -> None:
         while lane.waiting:

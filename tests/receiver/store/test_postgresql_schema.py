@@ -1,0 +1,123 @@
+"""Migrations of PostgreSQL: by several at once, never backwards, while others go on."""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from receiver.errors import SchemaTooNew
+from receiver.store import open_store
+from receiver.store.base import Store
+from receiver.store.postgresql import schema
+from receiver.store.records import Query
+from receiver.store.sql.scripts import Script, scripts
+from tests.contracts.store_kit import Ids, a_submission, an_event, keep, running
+
+ADDS = """-- Runs with: 1
+ALTER TABLE submissions ADD COLUMN mood TEXT;
+ALTER TABLE deliveries ADD COLUMN mood TEXT;
+"""
+
+
+def a_store(url: str) -> Store:
+    return open_store(url, None, Ids())
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url, server_settings={"search_path": "receiver"})
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> int:
+    """This version has one script more, which adds columns."""
+    known = scripts("postgresql")
+    added = Script(known[-1].number + 1, ADDS)
+    monkeypatch.setattr(schema, "scripts", lambda _: (*known, added))
+    return added.number
+
+
+async def test_many_may_migrate_at_once(postgresql_url: str) -> None:
+    stores = [a_store(postgresql_url) for _ in range(4)]
+    assert sum(await asyncio.gather(*(store.migrate() for store in stores))) == len(scripts("postgresql"))
+    assert await stores[0].migrate() == 0
+    async with running(stores[0]) as store:
+        await store.ping()
+
+
+async def test_a_newer_schema_is_refused_and_left_as_it_is(postgresql_url: str) -> None:
+    store = a_store(postgresql_url)
+    await store.migrate()
+    await _execute(postgresql_url, "UPDATE meta SET value = '99' WHERE name LIKE 'schema%'")
+    for call in (store.migrate, store.open):
+        with pytest.raises(SchemaTooNew, match=r"migrated by a newer version \(schema 99, this one knows \d\)"):
+            await call()
+
+
+async def test_a_newer_schema_that_runs_with_ours_is_used(postgresql_url: str) -> None:
+    store = a_store(postgresql_url)
+    await store.migrate()
+    await _execute(postgresql_url, "UPDATE meta SET value = '99' WHERE name = 'schema_version'")
+    assert await store.migrate() == 0
+    async with running(store):
+        await store.ping()
+
+
+async def test_the_older_version_goes_on_while_a_newer_one_migrates(postgresql_url: str, newer: int) -> None:
+    old, new = a_store(postgresql_url), a_store(postgresql_url)
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(schema, "scripts", scripts)
+        await old.migrate()
+    async with running(old):
+        one = await old.change(a_submission(), keep)
+        # Their statements are prepared, with the columns of then.
+        assert (await old.submissions(Query())).data == [one]
+        assert (await old.delivery_rows(Query())).data == []
+        assert await old.missing() == 1
+        assert await new.migrate() == 1
+        assert await old.change(a_submission(), keep) is not None
+        assert len((await old.submissions(Query())).data) == 2
+        assert (await old.delivery_rows(Query())).data == []
+        assert await old.migrate() == 0
+
+
+async def test_a_migration_that_has_to_wait_holds_nobody_up(postgresql_url: str, newer: int) -> None:
+    old, new = a_store(postgresql_url), a_store(postgresql_url)
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(schema, "scripts", scripts)
+        await old.migrate()
+    reader = await asyncpg.connect(postgresql_url, server_settings={"search_path": "receiver"})
+    try:
+        async with running(old):
+            async with reader.transaction():
+                await reader.fetch("SELECT * FROM submissions")
+                migrating = asyncio.create_task(new.migrate())
+                # Longer than a migration waits for a lock: those who came behind it get their turn.
+                async with asyncio.timeout(20):
+                    await old.change(a_submission(), keep)
+                    await old.change(replace(a_submission(), title="second"), keep)
+                assert not migrating.done()
+            assert await migrating == 1
+    finally:
+        await reader.close()
+
+
+async def test_what_comes_from_another_server_is_told_too(postgresql_url: str) -> None:
+    store = a_store(postgresql_url)
+    await store.migrate()
+    async with running(store):
+        told = an_event("disk.low")
+        await store.emit([told])
+    # A dump keeps the numbers of transactions, which another server has not come to yet.
+    await _execute(postgresql_url, "UPDATE events SET xid = 9000000000")
+    await store.migrate()
+    async with running(store):
+        assert [event.id for event in await store.events_after(None, Query())] == [told.id]
+        second = an_event("disk.low")
+        await store.emit([second])
+        assert [event.id for event in await store.events_after(told.id, Query())] == [second.id]
