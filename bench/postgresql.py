@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -43,15 +43,22 @@ _ROUTES = "[{when: {type: music.complete}, handlers: [lines]}]"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the measurements share. A database of this cluster has a folder of this name below `place`."""
+    """What the measurements share. `planted` is a database with the submissions that the seeds call back for."""
 
     cluster: Cluster
     place: Path
+    planted: str
+    seeds: Sequence[Seed]
 
-    def database(self) -> str:
-        name = self.cluster.create_database()
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A copy of the planted one, with a folder of its name below `place`."""
+        name = self.cluster.create_database(self.planted)
         (self.place / name).mkdir()
-        return name
+        try:
+            yield name
+        finally:
+            self.cluster.drop_database(name)
 
     @contextmanager
     def receivers(self, command: str, count: int, database: str) -> Iterator[list[Server]]:
@@ -75,10 +82,13 @@ class House:
     def count(self, database: str, rows: str) -> int:
         return int(self.cluster.query(f"SELECT count(*) FROM {rows}", database)[0][0])
 
-    def cpu_s(self) -> float:
-        """Seconds of processor time of the server's processes that live."""
-        children = Path(f"/proc/{self.cluster.pid}/task/{self.cluster.pid}/children").read_text().split()
-        return sum(process_cpu_s(int(child)) for child in children)
+    def cpu_s(self) -> dict[int, float]:
+        """Seconds of processor time of each of the server's processes."""
+        found = {}
+        for child in Path(f"/proc/{self.cluster.pid}/task/{self.cluster.pid}/children").read_text().split():
+            with suppress(FileNotFoundError):
+                found[int(child)] = process_cpu_s(int(child))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,31 +107,25 @@ def _core(number: int) -> int:
 
 
 def measure_rate(house: House, rounds: int, seconds: int) -> None:
-    share = _ENOUGH * seconds
-    databases = {count: house.database() for count in _WEBS}
-    seeds = {count: asyncio.run(plant(house.cluster.url(name), share * rounds)) for count, name in databases.items()}
-    for name in databases.values():
-        house.cluster.query("VACUUM ANALYZE", name)
     webs: dict[int, list[Burst]] = {count: [] for count in _WEBS}
     bare: dict[int, list[Round]] = {count: [] for count in _WEBS}
-    for number in range(rounds):
-        for count, name in databases.items():
-            mine = seeds[count][number * share : (number + 1) * share]
-            with house.receivers("web", count, name) as servers:
-                webs[count].append(_burst(house, servers, mine, seconds))
+    for _ in range(rounds):
+        for count in _WEBS:
+            with house.database() as name, house.receivers("web", count, name) as servers:
+                webs[count].append(_burst(house, servers, seconds))
+                _check_kept(house, name, webs[count][-1].load.requests)
             with house.bare(count) as servers:
-                bare[count].append(blast_all(servers, mine, house.place, seconds))
-    for count, name in databases.items():
-        _check_kept(house, name, sum(one.load.requests for one in webs[count]))
+                bare[count].append(blast_all(servers, house.seeds, house.place, seconds))
     _print_rates(webs, bare)
 
 
-def _burst(house: House, servers: Sequence[Server], seeds: Sequence[Seed], seconds: int) -> Burst:
-    cpu, (wal, flushes) = house.cpu_s(), _written(house)
-    load = blast_all(servers, seeds, house.place, seconds)
-    each = max(load.requests, 1)
+def _burst(house: House, servers: Sequence[Server], seconds: int) -> Burst:
+    before, (wal, flushes) = house.cpu_s(), _written(house)
+    load = blast_all(servers, house.seeds, house.place, seconds)
     wal_after, flushes_after = _written(house)
-    return Burst(load, (house.cpu_s() - cpu) / each * 1e6, (wal_after - wal) / each, (flushes_after - flushes) / each)
+    cpu_s = sum(cpu - before.get(pid, 0.0) for pid, cpu in house.cpu_s().items())
+    each = max(load.requests, 1)
+    return Burst(load, cpu_s / each * 1e6, (wal_after - wal) / each, (flushes_after - flushes) / each)
 
 
 def _written(house: House) -> tuple[int, int]:
@@ -160,14 +164,11 @@ def measure_songs(house: House, rounds: int, seconds: int) -> None:
     for count in _SERVES:
         rates, sizes = [], []
         for _ in range(rounds):
-            name = house.database()
-            seeds = asyncio.run(plant(house.cluster.url(name), _ENOUGH * seconds))
-            before = _size(house, name)
-            with house.receivers("serve", count, name) as servers:
-                start = time.monotonic()
-                load = blast_all(servers, seeds, house.place, seconds)
+            with house.database() as name, house.receivers("serve", count, name) as servers:
+                before, start = _size(house, name), time.monotonic()
+                load = blast_all(servers, house.seeds, house.place, seconds)
                 rates.append(load.requests / (_drained(house, name, load.requests) - start))
-            sizes.append((_size(house, name) - before) / load.requests)
+                sizes.append((_size(house, name) - before) / load.requests)
         print(f"{count} serve: {spread(rates, 'songs/s')} from the callback to the end of its delivery")
         print(f"        {spread(sizes, 'bytes of database a song')}")
 
@@ -195,7 +196,10 @@ def main() -> None:
     require_wrk()
     describe_machine()
     with folder() as place, running(durable=True, settings=_SERVER) as cluster:
-        house = House(cluster, place)
+        planted = cluster.create_database()
+        seeds = asyncio.run(plant(cluster.url(planted), _ENOUGH * given.seconds))
+        cluster.query("VACUUM ANALYZE", planted)
+        house = House(cluster, place, planted, seeds)
         if given.only != "songs":
             measure_rate(house, given.rounds, given.seconds)
         if given.only != "rate":

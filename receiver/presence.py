@@ -38,7 +38,7 @@ class Pulse:
 
     async def beat(self) -> None:
         # Told first: whoever dies between the two leaves it to the next one, and an id is written once.
-        if self.process.does_work and (since := missing_since(await self.store.processes(), self.store.now())):
+        if self.process.does_work and (since := missing_since(await self.store.processes())):
             await self.store.emit([await self._missing(since)])
         await self.store.present(self.process)
 
@@ -62,12 +62,10 @@ class Pulse:
         )
 
 
-def missing_since(known: Iterable[Presence], now: datetime) -> datetime | None:
+def missing_since(known: Iterable[Presence]) -> datetime | None:
     """Since when there is no worker, where a web has run without any for longer than a lease."""
     rows = list(known)
     last = max((one.seen_at for one in rows if one.process.does_work), default=None)
-    if last is not None and now - last <= LEASE:
-        return None
     alone = [one for one in rows if one.process.does_web and one.seen_at - _later(one.steady_at, last) > LEASE]
     if not alone:
         return None

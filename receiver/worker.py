@@ -50,12 +50,16 @@ class Worker:
     _begun: bool = False
 
     async def run(self) -> None:
-        async with AsyncExitStack() as opened:
-            for handler in self.handlers.values():
-                await opened.enter_async_context(handler.open())
-            turns = (self._route, self._deliver, self._beat)
-            await asyncio.gather(*(forever(turn, self._stopping, self.pause) for turn in turns))
-            await self._finish()
+        try:
+            async with AsyncExitStack() as opened:
+                for handler in self.handlers.values():
+                    await opened.enter_async_context(handler.open())
+                turns = (self._route, self._deliver, self._beat)
+                await asyncio.gather(*(forever(turn, self._stopping, self.pause) for turn in turns))
+                await self._finish()
+        finally:
+            # However this ends, nothing insists on being written any longer.
+            self._over.set()
 
     def stop(self) -> None:
         """Asked a second time, it has no grace."""

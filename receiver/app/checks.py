@@ -77,7 +77,7 @@ class Checks:
 
     async def worker(self) -> Finding:
         known = [one for one in await self.store.processes() if one.process.does_work or one.process == self.process]
-        since = missing_since(known, self.store.now())
+        since = missing_since(known)
         if since is None:
             return Finding("worker")
         said = f"no worker runs since {timestamp(since)}: everything is kept, nothing is delivered"

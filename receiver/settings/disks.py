@@ -8,7 +8,8 @@ from receiver.settings.model import Settings
 from receiver.store import database_folder
 
 _DATABASE_URL = "DATABASE_URL"
-_POSTGRES, _S3 = "pip install 'suno-receiver[postgres]'", "pip install 'suno-receiver[s3]'"
+_POSTGRES = "write `database: ${DATABASE_URL}` (needs: pip install 'suno-receiver[postgres]')"
+_S3 = "write type: s3 (needs: pip install 'suno-receiver[s3]')"
 # A variable that a host sets in every process, and the host. Each of them starts from the image that it built.
 _HOSTS = {
     "DYNO": "Heroku (or Dokku)",
@@ -36,26 +37,24 @@ def _database(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     if folder is None:
         return
     offered = environ.get(_DATABASE_URL, "").startswith(("postgres://", "postgresql://"))
-    remedy = f"write `database: ${{{_DATABASE_URL}}}` and install its client: {_POSTGRES}"
     if host := _emptier(folder, environ):
-        said = f"database: {host} empties this disk at every restart, and no song, event or link outlives it; "
-        given = "" if offered else f"add its PostgreSQL, which sets {_DATABASE_URL}, "
-        yield f"{said}{given}{remedy}; or write a path on a volume"
+        said = f"{host} empties this disk at every restart, and no song, event or link outlives it"
+        given = "" if offered else f"add its PostgreSQL as {_DATABASE_URL} and "
+        yield f"database: {said}; {given}{_POSTGRES}, or a path on a volume"
     elif offered:
-        yield f"database: {_DATABASE_URL} names a PostgreSQL, and a file is used; {remedy}"
+        yield f"database: {_DATABASE_URL} names a PostgreSQL, and a file is used; {_POSTGRES}"
 
 
 def _archives(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    remedy = f"write type: s3 and install its client: {_S3}; or write a directory"
     for name, handler in settings.handlers.items():
         if not isinstance(handler, FileArchive):
             continue
         if host := _emptier(handler.directory, environ):
-            said = f"{host} empties this disk at every restart, and the links to its files lead nowhere then"
-            yield f"handlers.{name}: {said}; {remedy} on a volume"
+            said = f"{host} empties this disk at every restart, and links to its files lead nowhere then"
+            yield f"handlers.{name}: {said}; {_S3}, or a directory on a volume"
         elif database_folder(settings.database) is None:
             said = "keeps files on one machine, and a link may be opened at another one that uses this database"
-            yield f"handlers.{name}: {said}; {remedy} that all of them share"
+            yield f"handlers.{name}: {said}; {_S3}, or a directory that all of them share"
 
 
 def _emptier(folder: Path, environ: Mapping[str, str]) -> str | None:

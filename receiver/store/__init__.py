@@ -7,7 +7,15 @@ from receiver.errors import ConfigError
 from receiver.events import utc_now
 from receiver.store.base import Store
 from receiver.store.sqlite.store import SqliteStore
-from receiver.store.urls import POSTGRESQL, SQLITE, database_folder, database_secrets, shown_database, sqlite_path
+from receiver.store.urls import (
+    POSTGRESQL,
+    SQLITE,
+    client_url,
+    database_folder,
+    database_secrets,
+    shown_database,
+    sqlite_path,
+)
 
 __all__ = ["Store", "database_folder", "database_secrets", "open_store", "shown_database", "sqlite_path"]
 
@@ -34,4 +42,4 @@ def _postgres(url: str, now: Callable[[], datetime] | None, new_id: Callable[[st
         if error.name != "asyncpg":
             raise
         raise ConfigError(["database: PostgreSQL needs an extra: pip install 'suno-receiver[postgres]'"]) from None
-    return PostgresStore(url, now, new_id)
+    return PostgresStore(client_url(url), now, new_id)

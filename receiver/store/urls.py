@@ -9,6 +9,8 @@ from receiver.errors import ConfigError
 SQLITE = "sqlite:///"
 POSTGRESQL = ("postgresql://", "postgres://")
 
+# Hosts write them for libpq into the addresses that they give; to our client they would be settings of the server.
+_OF_LIBPQ = re.compile(r"(?:channel_binding|connect_timeout|keepalives\w*|tcp_user_timeout|gssencmode|sslsni)=.*")
 _PASSWORD_IN_OPTIONS = re.compile(r"[?&](?:ssl)?password=([^&]*)")
 
 
@@ -23,6 +25,13 @@ def sqlite_path(url: str) -> Path:
 def database_folder(url: str) -> Path | None:
     """Where the file of a database lies that is this machine's; None where it is a server's. Raises ConfigError."""
     return sqlite_path(url).parent if url.startswith(SQLITE) else None
+
+
+def client_url(url: str) -> str:
+    """The address without the options that our client does not know."""
+    address, _, options = url.partition("?")
+    kept = "&".join(option for option in options.split("&") if _OF_LIBPQ.fullmatch(option) is None)
+    return f"{address}?{kept}" if kept else address
 
 
 def shown_database(url: str) -> str:

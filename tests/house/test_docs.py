@@ -29,6 +29,9 @@ VARIABLES = {
     "API_TOKEN": "token-of-our-own-api",
     "APPRISE_URL": "ntfys://ntfy.sh/topic",
     "SMTP_PASSWORD": "password-of-our-mail",
+    "DATABASE_URL": "postgresql://me:password@db.example.com/receiver",
+    "ADMIN_PASSWORD": "password-of-the-admin",
+    "S3_BUCKET": "my-songs",
 }
 
 

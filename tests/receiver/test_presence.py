@@ -55,7 +55,7 @@ CASES = [
 @pytest.mark.parametrize(("known", "since"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_a_worker_is_missing_where_a_web_ran_without_any(known: list[Presence], since: int | None) -> None:
     expected = None if since is None else NOON + timedelta(minutes=since)
-    assert missing_since(known, NOON + timedelta(minutes=60)) == expected
+    assert missing_since(known) == expected
 
 
 async def test_a_worker_that_comes_back_tells_once_for_how_long_there_was_none(house: Kit) -> None:

@@ -55,7 +55,7 @@ async def swept(store: Any, *, dry_run: bool = False) -> tuple[Pruned, list[floa
         rests.append(seconds)
 
     total = Pruned()
-    with patch.object(pruner, "monotonic", lambda: store.now), patch.object(pruner.asyncio, "sleep", rest):
+    with patch.object(pruner, "monotonic", lambda: store.now), patch("asyncio.sleep", rest):
         async for pruned in sweep(store, KEEP, dry_run=dry_run):
             total += pruned
     return total, rests

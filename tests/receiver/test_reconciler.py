@@ -305,3 +305,43 @@ async def test_what_was_registered_or_only_confirmed_by_a_status_call_is_no_sile
     house.clock.forward(minutes=5)
     await asking.reconcile()
     assert "provider.silent" not in await house.types()
+
+
+async def test_whoever_lost_the_lead_while_it_waited_for_its_place_asks_no_more(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = await house.expect(task_id="task-1")
+    asking, http = reconciler(house, record("SUCCESS"))
+    house.clock.forward(minutes=5)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(house.store, "leads", follows)
+        assert await asking.reconcile() == 1
+    assert http.sent == []
+    # It is due again when its hold is over.
+    house.clock.forward(seconds=150)
+    assert await asking.reconcile() == 1
+    assert (len(http.sent), (await now(house, submission)).stage) == (1, Stage.COMPLETE)
+
+
+async def test_only_whoever_leads_looks_for_what_is_due(house: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def leads(task: str) -> bool:
+        assert task == "reconciler"
+        asked.set()
+        return False
+
+    monkeypatch.setattr(house.store, "leads", leads)
+    submission = await house.expect(task_id="task-1")
+    house.clock.forward(minutes=5)
+    asking, http = reconciler(house, record("SUCCESS"))
+    running = asyncio.create_task(asking.run())
+    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.sleep(0)
+    asking.stop()
+    await running
+    assert (http.sent, (await now(house, submission)).ask_at) == ([], submission.ask_at)
+
+
+async def follows(task: str) -> bool:
+    return False

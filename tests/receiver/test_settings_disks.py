@@ -51,8 +51,7 @@ def test_a_host_that_empties_its_disk_is_known_by_its_variable(tmp_path: Path, v
 
 def test_the_remedy_names_the_keys_and_the_extras(tmp_path: Path) -> None:
     database, archive = advice(tmp_path, "sqlite:///data/receiver.db", "data/songs", HEROKU)
-    assert "add its PostgreSQL" in database
-    assert "write `database: ${DATABASE_URL}`" in database
+    assert "add its PostgreSQL as DATABASE_URL and write `database: ${DATABASE_URL}`" in database
     assert "pip install 'suno-receiver[postgres]'" in database
     assert "write type: s3" in archive
     assert "pip install 'suno-receiver[s3]'" in archive
@@ -74,8 +73,9 @@ def test_what_lies_on_a_volume_lasts(tmp_path: Path, place: str, more: dict[str,
 
 
 def test_a_mount_that_holds_the_program_is_no_volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "is_mount", lambda place: place == Path.cwd())
-    found = advice(tmp_path, "sqlite:///data/receiver.db", "data/songs", HEROKU)
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/srv/app"))
+    monkeypatch.setattr(Path, "is_mount", lambda place: place in {Path("/"), Path("/srv"), Path("/srv/app")})
+    found = advice(tmp_path, "sqlite:////srv/app/data/receiver.db", "/srv/app/data/songs", HEROKU)
     assert len(found) == 2
 
 

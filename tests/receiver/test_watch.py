@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -64,6 +65,26 @@ async def test_what_was_archived_does_not_expire(house: Kit) -> None:
     house.clock.forward(days=12)
     await watch(house, [2 * GIB]).look()
     assert await house.types() == ["music.complete"]
+
+
+async def test_one_process_of_a_machine_looks_at_its_disks_and_one_of_all_at_the_archives(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    led = set[str]()
+
+    async def leads(task: str) -> bool:
+        return task in led
+
+    monkeypatch.setattr(house.store, "leads", leads)
+    await waiting(house, "archive")
+    house.clock.forward(days=12)
+    watching = replace(watch(house, [GIB // 2]), host="one")
+    told = []
+    for task in ("disks of two", "disks of one", "watch"):
+        led.add(task)
+        await watching.look()
+        told.append((await house.types())[1:])
+    assert told == [[], ["disk.low"], ["disk.low", "file.expiring"]]
 
 
 async def waiting(house: Kit, *handlers: str) -> None:

@@ -3,12 +3,14 @@
 import sys
 from datetime import timedelta
 
-from receiver import app, cli
+from receiver import (
+    app,  # noqa: F401 - loads everything that leases
+    cli,
+)
 
 LEASE = timedelta(seconds=5)
 
 if __name__ == "__main__":
-    assert app.build, "everything that leases is loaded"
     for name, module in list(sys.modules.items()):
         if name.startswith("receiver.") and hasattr(module, "LEASE"):
             vars(module)["LEASE"] = LEASE

@@ -123,10 +123,10 @@ class Cluster:
             self._end("")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create_database(self) -> str:
-        """Its name."""
+    def create_database(self, template: str = "template0") -> str:
+        """Its name. It begins as a copy of the template, to which nobody may be connected."""
         name = f"test_{next(self._names)}"
-        self.query(f"CREATE DATABASE {name} OWNER {USER} TEMPLATE template0")
+        self.query(f"CREATE DATABASE {name} OWNER {USER} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
