@@ -25,8 +25,10 @@ _SOON = timedelta(milliseconds=200)
 _GATHER = 0.004
 _ROUTE_BATCH = 200
 _MOST_AT_ONCE = 200
+# Hosts kill after ten seconds: where the database does not answer, writing and closing take two or three.
+_GRACE = timedelta(seconds=7)
 # How long, in seconds, what is known or untried after the grace may take to be written: the process ends.
-_LAST = 0.8
+_LAST = 0.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,13 +43,14 @@ class Worker:
     handlers: Mapping[str, Handler]
     routes: Sequence[Route]
     tools: Tools
-    grace: timedelta = timedelta(seconds=8)
+    grace: timedelta = _GRACE
     pause: float = 1.0
     _running: dict[asyncio.Task[None], Claim] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _begun: bool = False
+    _unsure: bool = False
 
     async def run(self) -> None:
         try:
@@ -82,7 +85,12 @@ class Worker:
         terms = self._terms()
         free = _MOST_AT_ONCE - len(self._running)
         holding = [claim.id for claim in self._running.values()]
+        if self._unsure:
+            # What a claim leased whose answer never came, nobody runs.
+            await store.abandon(self.owner, holding)
+        self._unsure = True
         claims = await store.claim(self.owner, LEASE, terms, free, holding) if free > 0 else []
+        self._unsure = False
         for claim in claims:
             task = asyncio.create_task(self._attempt(claim), name=claim.id)
             self._running[task] = claim

@@ -167,10 +167,11 @@ class Store(Protocol):
     async def end(self, claim: Claim, ended: Ended) -> bool:
         """Writes how an attempt ended; False where the lease was lost meanwhile, and then nothing is written."""
 
-    async def abandon(self, owner: str | None = None) -> int:
-        """Takes back every lease (of one owner): at the start of the only process there is.
+    async def abandon(self, owner: str | None = None, holding: Collection[str] = ()) -> int:
+        """Takes back every lease of this owner but those on `holding`, the deliveries that it still runs.
 
-        No retry is spent; a lease that runs out by itself costs one.
+        Without an owner: of all, at the start of the only process there can be; where others may live, none. No retry
+        is spent; a lease that runs out by itself costs one.
         """
 
     async def next_due(self, terms: Mapping[str, Terms] | None = None) -> datetime | None:

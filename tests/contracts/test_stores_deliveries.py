@@ -178,6 +178,15 @@ async def test_abandoning_takes_back_leases_and_spends_no_try(store: Store) -> N
     assert not await store.end(lost, Delivered())
 
 
+async def test_abandoning_leaves_what_is_held(store: Store) -> None:
+    for _ in range(2):
+        await a_delivery(store)
+    held, lost = await store.claim("me", LEASE, TEAM, 10)
+    assert await store.abandon("me", [held.id]) == 1
+    assert await store.end(held, Delivered())
+    assert (await one_claim(store)).id == lost.id
+
+
 async def test_an_end_told_twice_at_once_counts_once(store: Store) -> None:
     await a_delivery(store)
     claim = await one_claim(store)

@@ -217,9 +217,9 @@ async def judge(world: World, songs: dict[str, str], late: dict[str, str], playe
     assert kept == [".env", "config/receiver.yaml"]
 
 
-async def test_the_same_procfile_serves_from_a_file(tmp_path: Path) -> None:
+async def test_the_same_procfile_serves_from_a_file_and_says_that_it_will_not_last(tmp_path: Path) -> None:
     port = free_ports(1)
-    deploy = Deploy(tmp_path / "app", {"PORT": str(port)})
+    deploy = Deploy(tmp_path / "app", {"PORT": str(port), "DYNO": "web.1"})
     deploy.arrive({"database": f"sqlite:///{tmp_path / 'receiver.db'}"})
     code, said = await deploy.run("start", "worker")
     assert code == 2
@@ -230,3 +230,4 @@ async def test_the_same_procfile_serves_from_a_file(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         assert await formation.end(10) == 143
     assert formation.codes == {"web.1": 0}
+    assert any("warning: database: Heroku" in line for line in formation.said)

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,6 +198,28 @@ async def test_an_outcome_that_could_not_be_written_is_written_later(
         await happen(house, Stage.COMPLETE)
         await until(lambda: team.seen)
     assert (await house.states(), len(team.seen)) == ([("team", "delivered")], 1)
+
+
+async def test_what_a_claim_leased_whose_answer_was_lost_goes_out_at_once(
+    house: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team, claim = recording(), house.store.claim
+    worker = house.worker({"team": team})
+    worker.pause = 0.01
+    lost: list[Claim] = []
+
+    async def losing(*wish: Any) -> list[Claim]:
+        claims = await claim(*wish)
+        if claims and not lost:
+            lost.extend(claims)
+            raise StoreUnavailable("the network was cut behind the commit")
+        return claims
+
+    monkeypatch.setattr(house.store, "claim", losing)
+    async with running(worker):
+        await happen(house, Stage.COMPLETE)
+        await until(lambda: team.seen)
+    assert (await house.states(), len(team.seen), len(lost)) == ([("team", "delivered")], 1, 1)
 
 
 class Away:

@@ -31,7 +31,7 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.UndefinedColumnError, "was migrated by an older version: run `receiver migrate`."),
     (asyncpg.UndefinedFunctionError, "has not been migrated: run `receiver migrate`."),
     (asyncpg.UndefinedObjectError, "does not know an option in `database`: take out what follows the ? but sslmode."),
-    (asyncpg.ClientConfigurationError, "can't be asked with these options: sslmode=verify-full wants sslrootcert=FILE."),
+    (asyncpg.ClientConfigurationError, "can't use these options: sslmode=verify-full wants sslrootcert=FILE."),
     (asyncpg.CannotConnectNowError, "is starting or stopping: nothing was written."),
     (asyncpg.AdminShutdownError, "is shutting down: nothing was written."),
     (ssl.SSLError, "shows a certificate that is not trusted: name its CA with sslrootcert in `database`."),

@@ -1,7 +1,7 @@
 """The store in PostgreSQL."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -75,9 +75,9 @@ class PostgresStore(SqlStore):
     async def leads(self, task: str) -> bool:
         return await self._line.holds(f"receiver task {task}")
 
-    async def abandon(self, owner: str | None = None) -> int:
+    async def abandon(self, owner: str | None = None, holding: Collection[str] = ()) -> int:
         # Others may live: their leases are theirs.
-        return await super().abandon(owner) if owner is not None else 0
+        return await super().abandon(owner, holding) if owner is not None else 0
 
     async def events_after(self, event_id: str | None, query: Query) -> list[Event]:
         for _ in range(_MOMENTS):

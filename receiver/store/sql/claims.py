@@ -27,6 +27,7 @@ SELECT id, event_id, submission_id FROM deliveries WHERE state = 'running' AND i
 _OWNED = """
 SELECT id, event_id, submission_id FROM deliveries
 WHERE state = 'running' AND (CAST(?1 AS TEXT) IS NULL OR owner = ?1)
+  AND id NOT IN (SELECT value FROM json_each(?2))
 """
 _RENEW = "UPDATE deliveries SET lease_until = ? WHERE id IN (SELECT value FROM json_each(?))"
 _WAITED = """
@@ -123,6 +124,14 @@ class Wish:
     holding: Collection[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The leases of one owner, or of all, without those on deliveries of `holding`."""
+
+    owner: str | None
+    holding: Collection[str] = ()
+
+
 async def claim(turn: Turn, wish: Wish) -> list[str]:
     """Leases what is due, and answers the ids in the order in which they go."""
     await hold_pauses(turn)
@@ -176,9 +185,9 @@ async def take_back(turn: Turn, ids: Sequence[str], outcome: str, *, spent: int)
     await settle(turn, ids)
 
 
-async def abandon(turn: Turn, owner: str | None) -> int:
+async def abandon(turn: Turn, wanted: Abandon) -> int:
     await hold_pauses(turn)
-    ids = [row["id"] for row in await held(turn, _OWNED, (owner,))]
+    ids = [row["id"] for row in await held(turn, _OWNED, (wanted.owner, to_json(list(wanted.holding))))]
     # A process that dies often must not spend the retries of what it happened to run.
     await take_back(turn, ids, "lease lost", spent=0)
     return len(ids)

@@ -205,8 +205,8 @@ class SqlStore:
     async def end(self, claim: Claim, ended: Ended) -> bool:
         return await self._writer.run(ends.end, ends.End(claim, ended, self._new_id))
 
-    async def abandon(self, owner: str | None = None) -> int:
-        return await self._writer.run(_ABANDON, owner)
+    async def abandon(self, owner: str | None = None, holding: Collection[str] = ()) -> int:
+        return await self._writer.run(_ABANDON, claims.Abandon(owner, holding))
 
     async def next_due(self, terms: Mapping[str, Terms] | None = None) -> datetime | None:
         names = None if terms is None else to_json(list(terms))

@@ -35,7 +35,7 @@ async def test_an_address_as_hosts_give_it_connects(postgresql_url: str) -> None
 WRONG = [
     ("pgbouncer=true", "does not know an option in `database`: take out what follows the ?"),
     ("sslmode=verify-full", "sslmode=verify-full wants sslrootcert=FILE"),
-    ("sslmode=strict", "can't be asked with these options"),
+    ("sslmode=strict", "can't use these options"),
 ]
 
 
