@@ -14,6 +14,4 @@ if __name__ == "__main__":
     for name, module in list(sys.modules.items()):
         if name.startswith("receiver.") and hasattr(module, "LEASE"):
             vars(module)["LEASE"] = LEASE
-    from receiver import callbacks
-    callbacks._UNAVAILABLE = callbacks._RECEIVED
     cli.main()

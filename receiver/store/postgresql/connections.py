@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from receiver.errors import StoreUnavailable
-from receiver.store.postgresql.faults import OF_THE_DATABASE, unavailable
+from receiver.store.postgresql.faults import unavailable
+from receiver.store.urls import shown_database
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Borrowed: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -38,13 +38,6 @@ _SETTINGS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-
-
-def shown(url: str) -> str:
-    """The database without its password, as sentences name it."""
-    parts = urlsplit(url)
-    host = parts.hostname or "the local socket"
-    return f"PostgreSQL at {host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 _POOL: dict[str, Any] = {
@@ -104,7 +97,4 @@ class Pool:
                 await self._pool.release(held)
 
     def failed(self, error: BaseException) -> StoreUnavailable:
-        return unavailable(shown(self._url), error)
-
-
-__all__ = ["MOST", "OF_THE_DATABASE", "PATIENCE", "SCHEMA", "Borrowed", "Connection", "Pool", "connect", "shown"]
+        return unavailable(shown_database(self._url), error)

@@ -12,13 +12,14 @@ AGAIN = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
-    asyncpg.LockNotAvailableError,
 )
 # The fault of one item: on its own it fails alone.
 OF_ONE = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 # The fault of the database or of the network.
 OF_THE_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
 
+# Startup settings that it refuses, or statements that another session has prepared.
+POOLER = "is behind a pooler that hands sessions round: name the database's own address in `database`."
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.InvalidPasswordError, "refuses the user or the password: check both in `database`."),
     (asyncpg.InvalidAuthorizationSpecificationError, "refuses the user or the password: check both in `database`."),
@@ -32,6 +33,9 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (asyncpg.UndefinedFunctionError, "has not been migrated: run `receiver migrate`."),
     (asyncpg.UndefinedObjectError, "does not know an option in `database`: take out what follows the ? but sslmode."),
     (asyncpg.ClientConfigurationError, "can't use these options: sslmode=verify-full wants sslrootcert=FILE."),
+    (asyncpg.ProtocolViolationError, POOLER),
+    (asyncpg.DuplicatePreparedStatementError, POOLER),
+    (asyncpg.InvalidSQLStatementNameError, POOLER),
     (asyncpg.CannotConnectNowError, "is starting or stopping: nothing was written."),
     (asyncpg.AdminShutdownError, "is shutting down: nothing was written."),
     (ssl.SSLError, "shows a certificate that is not trusted: name its CA with sslrootcert in `database`."),

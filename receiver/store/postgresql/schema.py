@@ -7,6 +7,7 @@ import asyncpg
 
 from receiver.errors import StoreUnavailable
 from receiver.store.postgresql.connections import SCHEMA, Connection
+from receiver.store.postgresql.faults import POOLER
 from receiver.store.sql.scripts import Script, check_version, scripts
 
 # pg_current_xact_id and its kin.
@@ -28,6 +29,8 @@ async def check(connection: Connection, where: str) -> None:
     """Raises SchemaTooNew where a newer version has changed what this one relies on; also refuses an old server."""
     if connection.get_server_version().major * 10_000 < _OLDEST:
         raise StoreUnavailable(f"{where} is too old: version 13 or newer is needed.")
+    if await connection.fetchval("SHOW search_path") != SCHEMA:
+        raise StoreUnavailable(f"{where} {POOLER}")
     if await connection.fetchval(_TABLE):
         found = int(await connection.fetchval(_SAYS, "schema_version") or 0)
         kept = await connection.fetchval(_SAYS, "schema_runs_with")

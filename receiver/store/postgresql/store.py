@@ -10,7 +10,7 @@ from receiver.events import Event
 from receiver.store.bells import LocalBell
 from receiver.store.postgresql import schema
 from receiver.store.postgresql.clock import DatabaseClock
-from receiver.store.postgresql.connections import Connection, Pool, connect, shown
+from receiver.store.postgresql.connections import Connection, Pool, connect
 from receiver.store.postgresql.faults import OF_THE_DATABASE, unavailable
 from receiver.store.postgresql.line import Line
 from receiver.store.postgresql.reader import SharedReader
@@ -20,6 +20,7 @@ from receiver.store.sql.lists import CommitOrder
 from receiver.store.sql.rows import micros
 from receiver.store.sql.store import SqlStore
 from receiver.store.sql.turn import Ring
+from receiver.store.urls import shown_database
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class PostgresStore(SqlStore):
             await self._line.open()
         except OF_THE_DATABASE as error:
             await self.close()
-            raise unavailable(shown(self._url), error) from error
+            raise unavailable(shown_database(self._url), error) from error
         except BaseException:
             await self.close()
             raise
@@ -90,7 +91,7 @@ class PostgresStore(SqlStore):
 
     async def _alone(self, do: Callable[[Connection, str], Awaitable[T]]) -> T:
         """On a connection of its own, which is closed afterwards."""
-        where = shown(self._url)
+        where = shown_database(self._url)
         try:
             connection = await connect(self._url)
         except OF_THE_DATABASE as error:

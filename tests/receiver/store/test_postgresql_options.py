@@ -5,6 +5,7 @@ import pytest
 
 from receiver.errors import StoreUnavailable
 from receiver.store import open_store
+from receiver.store.postgresql.faults import unavailable
 from receiver.store.urls import client_url
 from tests.contracts.store_kit import Ids, running
 from tests.support.postgresql import PASSWORD
@@ -52,3 +53,16 @@ async def test_an_option_that_can_not_be_used_is_told(
             pass
     assert expected in str(caught.value)
     assert PASSWORD not in str(caught.value)
+
+
+# What PgBouncer says in transaction mode: at once, or, told to ignore settings, at the second statement.
+POOLED = [
+    asyncpg.ProtocolViolationError("unsupported startup parameter: search_path"),
+    asyncpg.DuplicatePreparedStatementError('prepared statement "__asyncpg_stmt_1__" already exists'),
+    asyncpg.InvalidSQLStatementNameError('prepared statement "__asyncpg_stmt_1__" does not exist'),
+]
+
+
+@pytest.mark.parametrize("error", POOLED, ids=[type(error).__name__ for error in POOLED])
+def test_a_pooler_between_is_told(error: asyncpg.PostgresError) -> None:
+    assert "is behind a pooler" in str(unavailable("PostgreSQL at db.example.com/songs", error))

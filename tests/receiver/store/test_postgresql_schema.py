@@ -6,10 +6,10 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from receiver.errors import SchemaTooNew
+from receiver.errors import SchemaTooNew, StoreUnavailable
 from receiver.store import open_store
 from receiver.store.base import Store
-from receiver.store.postgresql import schema
+from receiver.store.postgresql import connections, schema
 from receiver.store.records import Query
 from receiver.store.sql.scripts import Script, scripts
 from tests.contracts.store_kit import Ids, a_submission, an_event, keep, running
@@ -105,6 +105,13 @@ async def test_a_migration_that_has_to_wait_holds_nobody_up(postgresql_url: str,
             assert await migrating == 1
     finally:
         await reader.close()
+
+
+async def test_a_pooler_that_forgets_settings_is_refused(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(connections._SETTINGS, "search_path")
+    for call in (a_store(postgresql_url).migrate, a_store(postgresql_url).open):
+        with pytest.raises(StoreUnavailable, match="is behind a pooler that hands sessions round"):
+            await call()
 
 
 async def test_what_comes_from_another_server_is_told_too(postgresql_url: str) -> None:
