@@ -42,9 +42,10 @@ def serve(config: ConfigOption = None, host: HostOption = None, port: PortOption
 
 
 def web(config: ConfigOption = None, host: HostOption = None, port: PortOption = None) -> None:
-    """Run the web alone: callbacks, submissions, files and the API. Any number of them may run.
+    """Run the web alone: what answers requests.
 
-    It delivers nothing: for that, run `receiver worker` beside it. PostgreSQL only, and migrated before.
+    It takes callbacks and submissions and delivers nothing: for that, run `receiver worker` beside it. Any number of
+    each may run, on PostgreSQL, which `receiver migrate` has brought up to date.
     """
     settings = _shared_settings(config)
     listener = bind(*_address(host, port))
@@ -52,9 +53,10 @@ def web(config: ConfigOption = None, host: HostOption = None, port: PortOption =
 
 
 def worker(config: ConfigOption = None) -> None:
-    """Run a worker alone: it delivers, and asks providers what no callback told. Any number of them may run.
+    """Run a worker alone: what delivers.
 
-    It answers no requests: for that, run `receiver web` beside it. PostgreSQL only, and migrated before.
+    It asks providers what no callback told, too, and answers no requests: for that, run `receiver web` beside it. Any
+    number of each may run, on PostgreSQL, which `receiver migrate` has brought up to date.
     """
     settings = _shared_settings(config)
     run(_serve(settings, config_path(config), this_process(web=False, work=True), None))

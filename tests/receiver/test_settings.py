@@ -197,7 +197,8 @@ handlers:
 
 
 def test_no_secret_shows_in_the_settings_text(tmp_path: Path) -> None:
-    text = "secret: ${S}\ndatabase: postgresql://me:${S}@localhost/songs\nadmin: {password: '${S}1', metrics_token: '${S}2'}\nclients: {app: {token: '${S}3'}}\n"
+    text = "database: postgresql://me:${S}@localhost/songs\nsecret: ${S}\n"
+    text += "admin: {password: '${S}1', metrics_token: '${S}2'}\nclients: {app: {token: '${S}3'}}\n"
     settings = loaded(tmp_path, text + "providers: {suno: {type: sunoapi, api_key: '${S}4'}}\n", S="canary-0123456789")
     assert "canary" not in repr(settings) + str(settings)
 

@@ -22,7 +22,7 @@ MOST = 128
 # How often a transaction is tried that another one got in the way of.
 _TRIES = 5
 # Seconds.
-_CLOSE = 3.0
+_CLOSE = 1.0
 
 _log = logging.getLogger(__name__)
 
