@@ -15,19 +15,22 @@ _TABLES = ("callbacks", "events", "keys")
 # Of one batch: SQLite reads every page of a body that it frees.
 _MOST_BYTES = 4 * 2**20
 
-# A dead letter waits for somebody who redelivers or discards it.
-_OPEN = """(e.routed_at IS NULL OR EXISTS (
-    SELECT 1 FROM deliveries AS d WHERE d.event_id = e.id AND d.state NOT IN ('delivered', 'discarded')))"""
+# A dead letter waits for somebody who redelivers or discards it. Counted, and no EXISTS: for that PostgreSQL would look
+# at all deliveries there are, once a batch.
+_OPEN = """(e.routed_at IS NULL OR (
+    SELECT count(*) FROM deliveries AS d
+    WHERE d.event_id = e.id AND d.state NOT IN ('delivered', 'discarded')) > 0)"""
 OLD_CALLBACKS = f"""
-SELECT c.id, c.submission_id, NULL AS event_id, c.received_at, length(c.body) AS size, {UNREAD} OR EXISTS (
-    SELECT 1 FROM events AS e WHERE e.submission_id = c.submission_id AND e.callback_id = c.id AND {_OPEN}) AS needed
+SELECT c.id, c.submission_id, NULL AS event_id, c.received_at, length(c.body) AS size, {UNREAD} OR (
+    SELECT count(*) FROM events AS e
+    WHERE e.submission_id = c.submission_id AND e.callback_id = c.id AND {_OPEN}) > 0 AS needed
 FROM callbacks AS c
 WHERE c.pruned_at IS NULL AND c.received_at <= ? AND (c.received_at, c.id) > (?, ?)
 ORDER BY c.received_at, c.id LIMIT ?
 """  # noqa: S608 - constants
 OLD_EVENTS = f"""
-SELECT e.id, e.submission_id, e.id AS event_id, e.received_at, e.seq, {_OPEN} OR EXISTS (
-    SELECT 1 FROM callbacks AS c WHERE c.id = e.callback_id AND c.pruned_at IS NULL AND {UNREAD}) AS needed
+SELECT e.id, e.submission_id, e.id AS event_id, e.received_at, e.seq, {_OPEN} OR (
+    SELECT count(*) FROM callbacks AS c WHERE c.id = e.callback_id AND c.pruned_at IS NULL AND {UNREAD}) > 0 AS needed
 FROM events AS e
 WHERE e.pruned_at IS NULL AND e.received_at <= ? AND (e.received_at, e.seq) > (?, ?)
 ORDER BY e.received_at, e.seq LIMIT ?
