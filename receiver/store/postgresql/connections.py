@@ -27,6 +27,7 @@ _SETTINGS = {
     "synchronous_commit": "on",
     # Every statement finds its rows by an index. A plan that was made while a table was empty must not scan it later.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",

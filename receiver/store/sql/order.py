@@ -59,9 +59,10 @@ FROM (
     SELECT d.id, d.stop, d.state, coalesce((
         SELECT max(CASE n.state WHEN 'delivered' THEN 2 WHEN 'dead' THEN 0 WHEN 'discarded' THEN 0 ELSE 1 END)
         FROM deliveries AS n WHERE n.event_id = d.event_id AND n.handler = need.value), 0) AS standing
-    FROM deliveries AS d CROSS JOIN json_each(d.needs) AS need
-    WHERE d.event_id IN (
-        SELECT moved.event_id FROM json_each(?) AS given JOIN deliveries AS moved ON moved.id = given.value)
+    FROM (
+        SELECT DISTINCT moved.event_id FROM json_each(?) AS given JOIN deliveries AS moved ON moved.id = given.value
+    ) AS moved CROSS JOIN deliveries AS d CROSS JOIN json_each(d.needs) AS need
+    WHERE d.event_id = moved.event_id
       AND (d.waiting_for = 'need' OR (d.state = 'discarded' AND d.cause = 'need') OR (
           d.state = 'delivered' AND d.bare AND NOT EXISTS (
               SELECT 1 FROM deliveries AS later
