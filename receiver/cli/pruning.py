@@ -39,7 +39,7 @@ class PruneOptions:
 
 @taking(PruneOptions)
 def prune(wanted: PruneOptions) -> None:
-    """Remove what is too old: raw callbacks, and events with their deliveries.
+    """Remove what is too old: bodies of callbacks, and events.
 
     Songs stay, with their files and links; so does what is undelivered, a dead letter, or not understood.
     """

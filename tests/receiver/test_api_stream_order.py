@@ -12,6 +12,7 @@ from receiver.store.records import Query
 from tests.support.api import ADMIN
 from tests.support.hubs import Station, station
 from tests.support.streaming import calling
+from tests.support.workers import until
 
 WRITERS, EACH = 4, 40
 
@@ -61,9 +62,11 @@ async def test_a_stream_is_the_stores_events_in_order_each_once(
         readers = [asyncio.create_task(follow(here, target, random.Random(seed), done)) for target in targets * 2]
         async with here.hub.listen(lambda _: False), asyncio.timeout(60):
             await asyncio.gather(*(write(here, name, dice) for name in range(WRITERS)))
+            stored = [event for page in await _all(here) for event in page]
+            # Readers end where the hub stands, and it follows the commits a moment later.
+            await until(lambda: here.hub.position == stored[-1][0])
             done.set()
             found = await asyncio.gather(*readers)
-        stored = [event for page in await _all(here) for event in page]
     every = [ident for ident, _ in stored]
     music = [ident for ident, type_ in stored if type_ == "music.complete"]
     assert len(every) == WRITERS * EACH
