@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import asyncpg
 
@@ -21,8 +22,12 @@ _SAYS = "SELECT value FROM meta WHERE name = $1"
 _KEEP = """
 INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
-# Transactions are numbered by a server. Rows that come from another one, out of a dump, were all committed there.
-_SETTLE = "UPDATE events SET xid = 0 WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+# Transactions are numbered by a server. A number that is still to come was given by another one: the events are out of
+# a dump, all of them committed, and what is left of their order is `seq`.
+_SETTLE = """
+UPDATE events SET xid = 0 WHERE EXISTS (
+    SELECT 1 FROM events AS e WHERE e.xid >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+"""
 
 
 async def check(connection: Connection, where: str) -> None:
@@ -39,27 +44,30 @@ async def check(connection: Connection, where: str) -> None:
 
 async def missing(connection: Connection, where: str) -> int:
     """How many scripts `migrate` would run."""
-    done = await connection.fetchval(_SAYS, "schema_version") if await connection.fetchval(_TABLE) else None
-    return len([script for script in scripts("postgresql") if script.number > int(done or 0)])
+    return len(await _missing(connection)) if await connection.fetchval(_TABLE) else len(scripts("postgresql"))
 
 
 async def migrate(connection: Connection, where: str) -> int:
     """Runs what is missing, each script in a transaction of its own, one process at a time; returns how many."""
     await check(connection, where)
-    await _wait(lambda: connection.fetchval(_LOCK), where)
+    await _wait(partial(connection.fetchval, _LOCK), where)
     # Looked at once more: somebody else may have been first, with a newer version.
     await check(connection, where)
     async with connection.transaction():
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         await connection.execute(_META)
-    done = int(await connection.fetchval(_SAYS, "schema_version") or 0)
-    missing = [script for script in scripts("postgresql") if script.number > done]
-    for script in missing:
-        await _wait(lambda script=script: _run(connection, script), where)  # type: ignore[misc]
+    to_run = await _missing(connection)
+    for script in to_run:
+        await _wait(partial(_run, connection, script), where)
     async with connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute(_SETTLE, timeout=_PATIENCE)
-    return len(missing)
+    return len(to_run)
+
+
+async def _missing(connection: Connection) -> list[Script]:
+    done = int(await connection.fetchval(_SAYS, "schema_version") or 0)
+    return [script for script in scripts("postgresql") if script.number > done]
 
 
 async def _run(connection: Connection, script: Script) -> bool:

@@ -1,7 +1,6 @@
 """The one writer: takes every write that waits, commits them together, and only then answers them."""
 
 import asyncio
-import logging
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -12,15 +11,13 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from receiver.errors import StoreUnavailable
-from receiver.store.sql.jobs import Job
+from receiver.store.sql.jobs import Blame, Committer, Job, answers
 from receiver.store.sql.turn import Op, Ring
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 MOST = 256
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,11 +39,6 @@ class FileTurn:
             await cursor.close()
 
 
-@dataclass(slots=True)
-class _Job(Job):
-    op: Op[Any, Any]
-
-
 class FileWriter:
     """`connect` raises StoreUnavailable; `now` is in microseconds; `failed` words an error of the database."""
 
@@ -59,10 +51,9 @@ class FileWriter:
     ) -> None:
         self._connect = connect
         self._now = now
-        self._failed = failed
-        self._ring = ring
+        self._committer = Committer(self._commit, _blame, failed, ring)
         self._db: aiosqlite.Connection | None = None
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -85,7 +76,7 @@ class FileWriter:
         """The answer, after its commit. Raises StoreUnavailable, or what the op answers for this item alone."""
         if self._closing or self._task is None:
             raise StoreUnavailable("The store is closed: this process is starting or stopping.")
-        job = _Job(item, asyncio.get_running_loop().create_future(), op)
+        job = Job(op, item, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._arrived.set()
         answer: R = await job.answer
@@ -98,54 +89,24 @@ class FileWriter:
                 await self._arrived.wait()
                 continue
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-            try:
-                await self._write(batch)
-            except Exception as error:  # noqa: BLE001 - the writer outlives whatever one turn brings
-                _log.exception("a group of writes failed")
-                self._fail(batch, error)
+            await self._committer.write(batch)
 
-    async def _write(self, batch: list[_Job]) -> None:
-        try:
-            answers, rings = await self._commit(batch)
-        except Exception as error:  # noqa: BLE001 - sorted here: whose failure it is decides who hears of it
-            await self._undo(batch, error)
-            return
-        for job, answer in zip(batch, answers, strict=True):
-            job.settle(answer)
-        for ring in rings:
-            self._ring(ring)
-
-    async def _undo(self, batch: list[_Job], error: Exception) -> None:
-        if _is_of_the_database(error):
-            await self._let_go()
-            self._fail(batch, error)
-        elif len(batch) > 1:
-            # One item is at fault: on its own it fails alone.
-            for job in batch:
-                await self._write([job])
-        elif isinstance(error, sqlite3.Error):
-            self._fail(batch, error)
-        else:
-            batch[0].settle(error)
-
-    def _fail(self, batch: list[_Job], error: Exception) -> None:
-        for job in batch:
-            job.settle(self._failed(error))
-
-    async def _commit(self, batch: list[_Job]) -> tuple[list[Any], set[Ring]]:
+    async def _commit(self, batch: list[Job]) -> tuple[list[Any], set[Ring]]:
         if self._db is None:
             self._db = await self._connect()
         db = self._db
-        await db.execute_fetchall("BEGIN IMMEDIATE")
-        turn = FileTurn(db, self._now())
         try:
-            answers = await _answer(turn, batch)
+            await db.execute_fetchall("BEGIN IMMEDIATE")
+            turn = FileTurn(db, self._now())
+            given = await answers(turn, batch)
             await db.commit()
-        except BaseException:
+        except BaseException as error:
             with suppress(sqlite3.Error):
                 await db.rollback()
+            if isinstance(error, Exception) and _blame(error) is Blame.DATABASE:
+                await self._let_go()
             raise
-        return answers, turn.rings
+        return given, turn.rings
 
     async def _let_go(self) -> None:
         db, self._db = self._db, None
@@ -154,22 +115,9 @@ class FileWriter:
                 await db.close()
 
 
-async def _answer(turn: FileTurn, batch: list[_Job]) -> list[Any]:
-    # Whoever writes waits for the commit before it writes again, so kinds may change places within a batch.
-    places: dict[Op[Any, Any], list[int]] = {}
-    for place, job in enumerate(batch):
-        places.setdefault(job.op, []).append(place)
-    answers: list[Any] = [None] * len(batch)
-    for op, group in places.items():
-        found = await op(turn, [batch[place].item for place in group])
-        for place, answer in zip(group, found, strict=True):
-            answers[place] = answer
-    return answers
-
-
-def _is_of_the_database(error: Exception) -> bool:
-    if isinstance(error, StoreUnavailable):
-        return True
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.IntegrityError | sqlite3.DataError
-    )
+def _blame(error: Exception) -> Blame:
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
+        return Blame.VALUE
+    if isinstance(error, sqlite3.DatabaseError | StoreUnavailable):
+        return Blame.DATABASE
+    return Blame.VALUE if isinstance(error, sqlite3.Error) else Blame.OURS

@@ -114,17 +114,19 @@ async def test_a_pooler_that_forgets_settings_is_refused(postgresql_url: str, mo
             await call()
 
 
-async def test_what_comes_from_another_server_is_told_too(postgresql_url: str) -> None:
+async def test_what_comes_from_another_server_is_followed_in_its_order(postgresql_url: str) -> None:
     store = a_store(postgresql_url)
     await store.migrate()
+    told = [an_event("disk.low") for _ in range(3)]
     async with running(store):
-        told = an_event("disk.low")
-        await store.emit([told])
-    # A dump keeps the numbers of transactions, which another server has not come to yet.
-    await _execute(postgresql_url, "UPDATE events SET xid = 9000000000")
+        for event in told:
+            await store.emit([event])
+    # A dump keeps the numbers of transactions: this server has not come to all of them yet.
+    await _execute(postgresql_url, "UPDATE events SET xid = 9000000000 WHERE seq > 1")
     await store.migrate()
     async with running(store):
-        assert [event.id for event in await store.events_after(None, Query())] == [told.id]
-        second = an_event("disk.low")
-        await store.emit([second])
-        assert [event.id for event in await store.events_after(told.id, Query())] == [second.id]
+        assert await store.events_after(None, Query()) == told
+        assert await store.events_after(told[0].id, Query()) == told[1:]
+        another = an_event("disk.low")
+        await store.emit([another])
+        assert await store.events_after(told[2].id, Query()) == [another]
