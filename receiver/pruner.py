@@ -9,14 +9,13 @@ from time import monotonic
 
 from receiver.store.base import Store
 from receiver.store.records import Pruned, Retention
-from receiver.turns import forever
+from receiver.turns import forever, led
 
 # Rows that one transaction looks at: callbacks that come meanwhile wait for its end. bench/prune.py says how long.
 BATCH = 50
 # After a batch it rests so many times as long as that took: on a slow disk, or a busy one, it goes slower.
 _RESTS = 4.0
 _PERIOD = timedelta(hours=1)
-_FOLLOW = timedelta(seconds=5)
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +41,12 @@ class Pruner:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        await forever(self._turn, self._stopping)
+        await forever(led(self.store.leads, "pruner", self._turn), self._stopping)
 
     def stop(self) -> None:
         self._stopping.set()
 
     async def _turn(self) -> None:
-        if not await self.store.leads("pruner"):
-            await asyncio.sleep(_FOLLOW.total_seconds())
-            return
         await self.prune()
         await asyncio.sleep(_PERIOD.total_seconds())
 

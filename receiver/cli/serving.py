@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -108,11 +109,14 @@ async def _serve(settings: Settings, config: Path, process: Process, listener: s
 def _local_url(listener: socket.socket) -> str:
     """Where this machine reaches itself, whichever addresses it listens on."""
     host, port = listener.getsockname()[:2]
-    return f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not listened on
+    return _url("127.0.0.1" if ip_address(host).is_unspecified else host, port)
 
 
 def _shown_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+    return _url(*listener.getsockname()[:2])
+
+
+def _url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -15,6 +15,8 @@ _LOOK, _REST, _ANSWER = 10.0, 1.0, 5.0
 _BELIEVED = 2.0
 
 _TELL = "SELECT pg_notify($1, $2)"
+# A lock that is held stands for as long as its connection does.
+_STANDS = "SELECT $1::text IS NOT NULL"
 _HOLD = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
 _log = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 class Line:
     """`heard` gets the words that other processes told, or None where some may have been missed.
 
-    `greet` is run on each new connection, and on each look.
+    `greet` is run on its connection, at first and then every few seconds.
     """
 
     def __init__(
@@ -71,9 +73,8 @@ class Line:
             connection = self._connection
             if connection is None or connection.is_closed():
                 return False
-            question = "SELECT TRUE" if name in self._mine else _HOLD
             try:
-                held = await connection.fetchval(question, *([name] if name not in self._mine else []), timeout=_ANSWER)
+                held = await connection.fetchval(_STANDS if name in self._mine else _HOLD, name, timeout=_ANSWER)
             except OF_THE_DATABASE:
                 # Whether the lock is still held nobody knows: this connection is given up, and it with it.
                 connection.terminate()

@@ -10,6 +10,7 @@ from receiver.events import Event, Submission
 from receiver.routing import Plan
 from receiver.stages import Change, Decide
 from receiver.store.base import Bell
+from receiver.store.bells import LocalBell
 from receiver.store.records import (
     Attempt,
     Callback,
@@ -85,10 +86,6 @@ class SqlStore:
     Searches may take long: they have a reader of their own.
     """
 
-    outbox: Bell
-    deliveries: Bell
-    asks: Bell
-    news: Bell
     commit_order: lists.CommitOrder
 
     def __init__(
@@ -99,6 +96,10 @@ class SqlStore:
         now: Callable[[], datetime],
         new_id: Callable[[str], str],
     ) -> None:
+        self.outbox: Bell = LocalBell()
+        self.deliveries: Bell = LocalBell()
+        self.asks: Bell = LocalBell()
+        self.news: Bell = LocalBell()
         self._writer = writer
         self._reader = reader
         self._searcher = searcher
@@ -191,7 +192,8 @@ class SqlStore:
             return []
         given = to_json(ids)
         rows = await self._reader.rows(loads.LEASED, (given, owner))
-        receipts = await self._reader.rows(loads.RECEIPTS, (given,))
+        needy = any(row["needs"] != "[]" for row in rows)
+        receipts = await self._reader.rows(loads.RECEIPTS, (given,)) if needy else ()
         around = loads.Claimed(receipts, await self._reader.rows(loads.FILES, (given,)))
         found = await self._unreadable.leave_out_large(rows, around.read)
         if len(found) < len(rows):

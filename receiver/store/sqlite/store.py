@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from receiver.store.bells import LocalBell
 from receiver.store.sql.lists import CommitOrder
 from receiver.store.sql.rows import micros
 from receiver.store.sql.store import SqlStore
@@ -23,7 +22,6 @@ class SqliteStore(SqlStore):
     def __init__(
         self, path: Path, now: Callable[[], datetime], new_id: Callable[[str], str], *, exclusive: bool = True
     ) -> None:
-        self.outbox, self.deliveries, self.asks, self.news = (LocalBell() for _ in range(4))
         self._path = path
         self._lock = file.Lock(path) if exclusive else None
         failed = partial(file.unavailable, path)

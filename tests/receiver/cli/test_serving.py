@@ -1,8 +1,11 @@
+import socket
 from importlib.metadata import version
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from receiver.cli.serving import _local_url, _shown_url
 from tests.support.command_line import run_main
 from tests.support.process import command, serving, write_config
 
@@ -64,3 +67,17 @@ def test_warnings_are_a_line_each_in_a_pipe(tmp_path: Path, capsys: Said) -> Non
 async def test_the_version_is_said() -> None:
     ran = await command("--version")
     assert (ran.code, ran.out, ran.err) == (0, f"receiver {version('suno-receiver')}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("bound", "local", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000", "http://0.0.0.0:8000"),
+        ("::", "http://127.0.0.1:8000", "http://[::]:8000"),
+        ("::1", "http://[::1]:8000", "http://[::1]:8000"),
+    ],
+)
+def test_addresses_are_urls(bound: str, local: str, shown: str) -> None:
+    listener = Mock(spec=socket.socket, **{"getsockname.return_value": (bound, 8000, 0, 0)})
+    assert (_local_url(listener), _shown_url(listener)) == (local, shown)

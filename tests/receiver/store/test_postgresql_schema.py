@@ -12,7 +12,7 @@ from receiver.store.base import Store
 from receiver.store.postgresql import connections, schema
 from receiver.store.records import Query
 from receiver.store.sql.scripts import Script, scripts
-from tests.contracts.store_kit import Ids, a_submission, an_event, keep, running
+from tests.contracts.store_kit import Ids, a_delivery, a_submission, an_event, keep, running
 
 ADDS = """-- Runs with: 1
 ALTER TABLE submissions ADD COLUMN mood TEXT;
@@ -74,16 +74,16 @@ async def test_the_older_version_goes_on_while_a_newer_one_migrates(postgresql_u
         before.setattr(schema, "scripts", scripts)
         await old.migrate()
     async with running(old):
-        one = await old.change(a_submission(), keep)
-        # Their statements are prepared, with the columns of then.
-        assert (await old.submissions(Query())).data == [one]
-        assert (await old.delivery_rows(Query())).data == []
+        await a_delivery(old)
+        # Their statements are prepared, with the columns of then: a read, and one inside a transaction.
+        (row,) = (await old.delivery_rows(Query())).data
+        assert await old.redeliver(row.id) == row
         assert await old.missing() == 1
         assert await new.migrate() == 1
+        assert (await old.delivery_rows(Query())).data == [row]
+        assert await old.redeliver(row.id) == row
         assert await old.change(a_submission(), keep) is not None
         assert len((await old.submissions(Query())).data) == 2
-        assert (await old.delivery_rows(Query())).data == []
-        assert await old.migrate() == 0
 
 
 async def test_a_migration_that_has_to_wait_holds_nobody_up(postgresql_url: str, newer: int) -> None:
