@@ -1,7 +1,6 @@
 """Songs of long ago, in bulk: one is made through the store as it comes, and its rows are written again and again."""
 
 import asyncio
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from bench.seeds import Seed, intake, operation, sqlite
+from bench.seeds import callbacks, intake, operation, sqlite
 from receiver.events import new_id, utc_now
 from receiver.routing import Plan
 from receiver.store.records import Delivered, Terms
@@ -22,7 +21,6 @@ from receiver.store.sqlite.store import SqliteStore
 
 # Of one song: three bodies, three events, two deliveries with an attempt each. Its submission stays.
 ROWS = 10
-_STAGES = ("text", "first", "complete")
 _PLANS = (Plan(handler="lines"), Plan(handler="archive"))
 _TABLES = ("submissions", "callbacks", "events", "deliveries", "attempts")
 _FLAGS = frozenset({"stop", "probe", "bare", "handed_on"})
@@ -69,10 +67,8 @@ async def _live(store: SqliteStore) -> str:
     """One song, as it comes; its task id."""
     door, task = intake(store), os.urandom(16).hex()
     submission = await store.add(door.expect("suno", operation()))
-    for stage in _STAGES:
-        body = json.loads(Seed("", task).body())
-        body["data"]["callbackType"] = stage
-        await door.receive(submission.id, {"content-type": "application/json"}, json.dumps(body).encode())
+    for body in callbacks(task):
+        await door.receive(submission.id, {"content-type": "application/json"}, body)
     await store.route([(event, _PLANS if event.stage == "complete" else ()) for event in await store.unrouted(9)])
     terms = {plan.handler: Terms(concurrency=9) for plan in _PLANS}
     for claim in await store.claim("bench", _HOUR, terms, 9):

@@ -22,6 +22,7 @@ from receiver.store.records import Callback
 from receiver.store.sqlite.store import SqliteStore
 from receiver.tokens import Scope, Signer
 
+_STAGES = ("text", "first", "complete")
 _AT_ONCE = 2000
 _TASK = "TASK" * 8
 _LYRICS = "[Verse]\\nLanterns on the water, engines turning slow\\nEvery light we follow was lit so long ago\\n" * 2
@@ -36,6 +37,14 @@ class Seed:
 
     def body(self) -> bytes:
         return BODY.replace(_TASK, self.task_id).encode()
+
+
+def callbacks(task_id: str) -> list[bytes]:
+    """The three bodies by which a song comes, each stage with both tracks."""
+    bodies = [json.loads(Seed("", task_id).body()) for _ in _STAGES]
+    for body, stage in zip(bodies, _STAGES, strict=True):
+        body["data"]["callbackType"] = stage
+    return [json.dumps(body).encode() for body in bodies]
 
 
 def _track(number: int) -> dict[str, object]:

@@ -8,14 +8,13 @@ store in this process, so nothing is measured but the database. The PostgreSQL i
 
 import argparse
 import asyncio
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bench.common import describe_machine
-from bench.seeds import Seed, intake, operation
+from bench.seeds import callbacks, intake, operation
 from receiver.app import fresh_id
 from receiver.handler import ArchivedFile, Receipt
 from receiver.routing import Plan
@@ -24,7 +23,6 @@ from receiver.store.base import Store
 from receiver.store.records import Claim, Delivered, Terms
 from tests.support.postgresql import Cluster, running
 
-_STAGES = ("text", "first", "complete")
 _PLANS = (Plan(handler="archive"), Plan(handler="team", needs=("archive",), wait=timedelta(minutes=5)))
 _TERMS = {plan.handler: Terms(concurrency=100) for plan in _PLANS}
 _LEASE = timedelta(minutes=1)
@@ -110,10 +108,8 @@ async def _play(url: str, songs: int, together: int) -> None:
 async def _song(store: Store) -> None:
     door, task = intake(store), os.urandom(16).hex()
     submission = await store.add(door.expect("suno", operation()))
-    for stage in _STAGES:
-        body = json.loads(Seed("", task).body())
-        body["data"]["callbackType"] = stage
-        await door.receive(submission.id, {"content-type": "application/json"}, json.dumps(body).encode())
+    for body in callbacks(task):
+        await door.receive(submission.id, {"content-type": "application/json"}, body)
 
 
 async def _work(store: Store, done: asyncio.Event) -> None:
